@@ -1,0 +1,53 @@
+/** Data sets in memory, and batches drawn from them. */
+
+/** Images (or any inputs) and labels, in the data set's own units (0 to 255 for pixels), one row a sample. */
+export interface Dataset {
+  readonly name: string;
+  readonly count: number;
+  /** Shape of one sample without the batch, e.g. [3, 32, 32] (channels first). */
+  readonly shape: readonly number[];
+  /** count × product(shape) values. Pixels stay bytes until a batch is made. */
+  readonly inputs: Uint8Array | Float32Array;
+  /** Class of each sample; undefined where the data has no labels (label-free: agreement with the original model). */
+  readonly labels?: Uint8Array | Int32Array;
+  readonly classes?: number;
+}
+
+/** A part of a data set: rows [from, to) or the given rows. */
+export interface Split {
+  readonly dataset: Dataset;
+  readonly rows: Uint32Array;
+}
+
+/** How raw values become model inputs: (raw · scale − mean) / std per channel. */
+export interface Normalization {
+  /** 1/255 for pixels to [0, 1]; 1 for raw. */
+  readonly scale: number;
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+/** Random changes of training images, drawn for each image; absent fields are off. Applied to raw values before normalisation. */
+export interface Augmentation {
+  /** Largest shift in pixels, each direction. */
+  readonly shift?: number;
+  /** Pad by this many pixels (black), then crop back to size at a random place. */
+  readonly crop?: number;
+  /** Horizontal flip with probability one half. */
+  readonly flip?: boolean;
+  /** Largest rotation in degrees. */
+  readonly rotate?: number;
+  /** Largest relative scale change, e.g. 0.1. */
+  readonly scale?: number;
+  /** Largest shear, as a tangent. */
+  readonly shear?: number;
+  /** Elastic distortion (Simard 2003): displacement in pixels, and smoothing σ in pixels. */
+  readonly elastic?: { readonly alpha: number; readonly sigma: number };
+}
+
+/** Model inputs and labels of some rows: `inputs` is [rows, ...shape] in float32. */
+export interface Batch {
+  readonly inputs: Float32Array;
+  readonly labels?: Int32Array;
+  readonly count: number;
+}

@@ -1,0 +1,50 @@
+/** Policies and candidates: plain data that every process and every file shares. */
+
+/** What the agent decided: a prune ratio for each channel group, bits for each quantisable layer. */
+export interface Policy {
+  /** Fraction of channels removed, by group id, in [0, 1). A group that is absent keeps all its channels. */
+  readonly ratios: Readonly<Record<string, number>>;
+  /** Weight bits by layer name: 1 to 8, or 16/32 to keep float. A layer that is absent stays float. */
+  readonly bits: Readonly<Record<string, number>>;
+}
+
+/** Sizes of a model. "Structured" counts what a dense kernel computes; "effective" counts only weights that are not zero. */
+export interface ModelCost {
+  readonly macs: number;
+  readonly effectiveMacs: number;
+  readonly params: number;
+  readonly effectiveParams: number;
+  /** Weights at their bit-widths plus scales, computed, in bytes. */
+  readonly weightBytes: number;
+  /** The written file, and the same after brotli, in bytes; absent until a file was written. */
+  readonly fileBytes?: number;
+  readonly brotliBytes?: number;
+}
+
+/** Time of one run on this machine, in milliseconds: median over `runs` and the middle half's bounds. */
+export interface Latency {
+  readonly batch: number;
+  readonly median: number;
+  readonly low: number;
+  readonly high: number;
+  readonly runs: number;
+}
+
+/** A policy with what was measured of it. */
+export interface Candidate {
+  readonly id: string;
+  readonly stage: 'prune' | 'quantize' | 'final';
+  readonly policy: Policy;
+  /** In [0, 1]: top-1 accuracy, or agreement with the original model where there are no labels. */
+  readonly accuracy: number;
+  /** How many images `accuracy` was measured on. */
+  readonly images: number;
+  readonly cost: ModelCost;
+  readonly latency?: readonly Latency[];
+  readonly reward: number;
+  readonly episode: number;
+  /** Who proposed it: 'ppo', 'uniform', 'random', 'user'… */
+  readonly origin: string;
+  /** True where only the groups up to some layer were decided yet (a step within an episode). */
+  readonly partial: boolean;
+}
