@@ -30,6 +30,8 @@ export class GraphBuilder {
   private readonly inputs: ValueInfo[] = [];
   private readonly outputs: ValueInfo[] = [];
   private readonly shared = new Map<string, Value>();
+  /** Constant values that follow from shapes, by value name. */
+  private readonly known = new Map<string, Tensor>();
   private readonly taken = new Set<string>();
   private counter = 0;
 
@@ -62,6 +64,11 @@ export class GraphBuilder {
   /** A float32 scalar constant; equal ones are made once. */
   scalar(value: number): Value {
     return this.once(`f:${value}`, (name) => Tensor.scalar(name, value));
+  }
+
+  /** The constant that a value holds, where it is an initializer or follows from shapes. */
+  constantOf(value: Value): Tensor | undefined {
+    return this.initializers.get(value.name) ?? this.known.get(value.name);
   }
 
   private once(key: string, make: (name: string) => Tensor): Value {
@@ -100,8 +107,10 @@ export class GraphBuilder {
       attributes,
       { domain: options.domain },
     );
-    const types = options.types?.map((t) => ({ type: t.type ?? inputs[0]!.type, shape: t.shape })) ?? this.inferred(node, inputs);
+    const types: readonly ValueType[] =
+      options.types?.map((t) => ({ type: t.type ?? inputs[0]!.type, shape: t.shape })) ?? this.inferred(node, inputs);
     this.nodes.push(node);
+    this.remember(names, types);
     return names.map((name, i) => {
       const { type, shape } = types[i] ?? {};
       if (!type || !shape || shape.some((d) => typeof d !== 'number'))
@@ -116,7 +125,7 @@ export class GraphBuilder {
     return operator.infer({
       node,
       opset: this.opset,
-      inputs: inputs.map((v) => v && { type: v.type, shape: v.shape, value: this.initializers.get(v.name) }),
+      inputs: inputs.map((v) => v && { type: v.type, shape: v.shape, value: this.constantOf(v) }),
     });
   }
 
@@ -124,7 +133,15 @@ export class GraphBuilder {
   adopt(node: Node, types: readonly ValueType[]): Value[] {
     for (const o of node.outputs) if (o !== '') this.claim(o);
     this.nodes.push(node);
+    this.remember(node.outputs, types);
     return node.outputs.map((name, i) => ({ name, type: types[i].type, shape: types[i].shape as readonly number[] }));
+  }
+
+  private remember(names: readonly string[], types: readonly ValueType[]): void {
+    for (const [i, name] of names.entries()) {
+      const value = types[i]?.value;
+      if (value) this.known.set(name, value);
+    }
   }
 
   /** Makes a value a graph output under the given name (an Identity node where the names differ). */
