@@ -19,7 +19,9 @@ export interface Transition {
   readonly bounds: ActionBounds;
   /** What was executed: clipped to the bounds and rounded by the environment. */
   readonly action: number;
-  /** log π_old of the sample before clipping. */
+  /** The agent's raw sample (`Action.value`), before the environment clipped and rounded it. */
+  readonly sample: number;
+  /** log π_old of `sample` (`Action.logProbability`). */
   readonly logProbability: number;
   /** What the reward is computed from when the transition is used (bounds of FLOPs move during a run). */
   readonly outcome: Outcome;
@@ -27,6 +29,9 @@ export interface Transition {
   readonly done: boolean;
   readonly actor: number;
 }
+
+/** Turns what was measured into the number the agent maximises; may change during a run, so it is applied at each use. */
+export type RewardFunction = (outcome: Outcome) => number;
 
 /** What an environment measured after an action. */
 export interface Outcome {
@@ -41,6 +46,7 @@ export interface Outcome {
 export interface Action {
   /** The raw sample, before the environment clips and rounds it. */
   readonly value: number;
+  /** Log density of `value` as a fraction of the range of the bounds, u = (value − low)/(high − low); 0 for agents without a density. */
   readonly logProbability: number;
 }
 
@@ -79,9 +85,9 @@ export interface Agent {
   /** Samples an action for one actor (deterministic: the policy's mean, without noise). */
   act(step: Step, options?: { deterministic?: boolean }): Action;
   /** Takes in a transition; learns where it is time to. Returns diagnostics of the update, if there was one. */
-  observe(transition: Transition, reward: (outcome: Outcome) => number): UpdateDiagnostics | undefined;
-  /** Called when every parallel actor has ended its episode. */
-  endRound(): void;
+  observe(transition: Transition, reward: RewardFunction): UpdateDiagnostics | undefined;
+  /** Called when every parallel actor has ended its episode; agents that learn between episodes do it here and return the last update's diagnostics. */
+  endRound(reward: RewardFunction): UpdateDiagnostics | undefined;
   state(): AgentState;
   restore(state: AgentState): void;
   /** Frees tensors. */
