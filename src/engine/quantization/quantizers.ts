@@ -98,7 +98,7 @@ export function quantizeWeights(
   for (let c = 0; c < layout.channels; c++) {
     values.length = 0;
     layout.forEach(c, (i) => {
-      if (!mask || mask[i] !== 0) values.push(weights[i]);
+      if (mask?.[i] !== 0) values.push(weights[i]);
     });
     if (bits === 1) {
       const mean = values.reduce((a, v) => a + Math.abs(v), 0) / Math.max(1, values.length);

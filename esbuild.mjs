@@ -1,0 +1,54 @@
+// Bundles the command line, the worker with its threads, the benchmarks, the extension host and the web view into dist/.
+// Usage: node esbuild.mjs [--watch] [--quiet] [--production]
+import { existsSync } from 'node:fs';
+import { build, context } from 'esbuild';
+
+const watch = process.argv.includes('--watch');
+const production = process.argv.includes('--production');
+
+const shared = {
+  bundle: true,
+  sourcemap: production ? false : 'linked',
+  minify: production,
+  logLevel: 'warning',
+  legalComments: 'none',
+  define: { 'process.env.NODE_ENV': '"production"' },
+};
+
+// Native packages stay outside; tfjs-node is looked for at run time and may be absent.
+const external = ['onnxruntime-node', '@tensorflow/tfjs-node', 'sharp', 'vscode'];
+
+const node = (name, entry) => ({
+  ...shared,
+  platform: 'node',
+  target: 'node20',
+  format: 'cjs',
+  external,
+  entryPoints: { [name]: entry },
+  outdir: 'dist',
+});
+
+const bundles = [
+  node('cli', 'src/cli/main.ts'),
+  node('worker', 'src/worker/main.ts'),
+  node('actor-thread', 'src/engine/search/actor-thread.ts'),
+  node('augment-thread', 'src/engine/data/augment-thread.ts'),
+  node('bench', 'bench/main.ts'),
+  node('extension', 'src/extension.ts'),
+  {
+    ...shared,
+    platform: 'browser',
+    target: 'es2022',
+    format: 'esm',
+    entryPoints: { panel: 'webview/panel/main.ts' },
+    outdir: 'dist/webview',
+    loader: { '.css': 'css', '.ttf': 'file' },
+  },
+].filter((options) => Object.values(options.entryPoints).every((entry) => existsSync(entry)));
+
+if (watch) {
+  for (const options of bundles) await (await context({ ...options, logLevel: 'info' })).watch();
+} else {
+  await Promise.all(bundles.map((options) => build(options)));
+  if (!process.argv.includes('--quiet')) console.log(`built ${bundles.length} bundles in dist/`);
+}

@@ -1,0 +1,13 @@
+/** The networks of `espalier train`, by name. */
+import { UserError } from '../errors';
+import type { Architecture } from './architecture';
+import { lenet5 } from './lenet5';
+
+export const architectures: readonly Architecture[] = [lenet5];
+
+/** @throws UserError listing the names where there is none such */
+export function findArchitecture(name: string): Architecture {
+  const found = architectures.find((a) => a.name === name);
+  if (!found) throw new UserError(`there is no architecture '${name}'`, `Known: ${architectures.map((a) => a.name).join(', ')}.`);
+  return found;
+}
