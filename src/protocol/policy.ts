@@ -1,4 +1,5 @@
 /** Policies and candidates: plain data that every process and every file shares. */
+import { z } from 'zod';
 
 /** What the agent decided: a prune ratio for each channel group, bits for each quantisable layer. */
 export interface Policy {
@@ -16,6 +17,8 @@ export interface ModelCost {
   readonly effectiveParams: number;
   /** Weights at their bit-widths plus scales, computed, in bytes. */
   readonly weightBytes: number;
+  /** Channels left in the prunable groups; absent where nobody counted them. */
+  readonly channels?: number;
   /** The written file, and the same after brotli, in bytes; absent until a file was written. */
   readonly fileBytes?: number;
   readonly brotliBytes?: number;
@@ -48,3 +51,46 @@ export interface Candidate {
   /** True where only the groups up to some layer were decided yet (a step within an episode). */
   readonly partial: boolean;
 }
+
+const count = z.number().nonnegative();
+
+/** Bit-widths a policy may name: 1 to 8 as integers, 16 and 32 to keep float. */
+export const bitsSchema = z.union([z.int().min(1).max(8), z.literal(16), z.literal(32)]);
+
+export const policySchema: z.ZodType<Policy> = z.object({
+  ratios: z.record(z.string(), z.number().min(0).lt(1)),
+  bits: z.record(z.string(), bitsSchema),
+});
+
+export const modelCostSchema: z.ZodType<ModelCost> = z.object({
+  macs: count,
+  effectiveMacs: count,
+  params: count,
+  effectiveParams: count,
+  weightBytes: count,
+  channels: count.optional(),
+  fileBytes: count.optional(),
+  brotliBytes: count.optional(),
+});
+
+export const latencySchema: z.ZodType<Latency> = z.object({
+  batch: z.int().min(1),
+  median: count,
+  low: count,
+  high: count,
+  runs: z.int().min(1),
+});
+
+export const candidateSchema: z.ZodType<Candidate> = z.object({
+  id: z.string().min(1),
+  stage: z.enum(['prune', 'quantize', 'final']),
+  policy: policySchema,
+  accuracy: z.number().min(0).max(1),
+  images: z.int().min(0),
+  cost: modelCostSchema,
+  latency: z.array(latencySchema).optional(),
+  reward: z.number(),
+  episode: z.int().min(0),
+  origin: z.string(),
+  partial: z.boolean(),
+});

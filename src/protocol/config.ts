@@ -1,0 +1,420 @@
+/**
+ * The config file `*.espalier.json`: one schema for TypeScript types, run-time checks, defaults, and (through config-schema.ts) the JSON Schema
+ * behind completion and hovers in the editor. Paths are relative to the config file. Shares and accuracies are numbers in [0, 1].
+ */
+import { z } from 'zod';
+import { DURATION_PATTERN, secondsOf } from './duration';
+import { constantNameProblem } from './reward/names';
+
+const share = z.number().min(0).max(1);
+const positive = z.number().positive();
+const wholeAtLeast = (least: number) => z.int().min(least);
+const path = z.string().min(1);
+
+/** A length of time: seconds, or a text such as '10m' or '1h30m'. Read as seconds. */
+const duration = z
+  .union([positive, z.string().regex(DURATION_PATTERN, "must be seconds or a text such as '90s', '10m' or '1h30m'")])
+  .transform((value) => (typeof value === 'number' ? value : secondsOf(value)!))
+  .refine((seconds) => seconds > 0, 'must be longer than 0 seconds');
+
+export const DATA_NAMES = ['digits', 'mnist', 'fashion-mnist', 'cifar10'] as const;
+/** Methods that `method` may name. A new method is one name here and one file in engine/methods. */
+export const METHOD_NAMES = ['two-stage-ppo', 'uniform', 'random'] as const;
+export const ARCHITECTURE_NAMES = ['lenet5', 'lenet-300-100', 'resnet20'] as const;
+export const OUTPUT_FORMATS = ['onnx'] as const;
+
+const labelledFile = z
+  .union([
+    path,
+    z.strictObject({
+      inputs: path.describe('File of inputs: idx images or npy.'),
+      labels: path.optional().describe('File of labels: idx labels or npy of class numbers.'),
+    }),
+  ])
+  .describe('An npz file with inputs and labels, a folder of CIFAR-10 binary batches, or separate files for inputs and labels.');
+
+const split = z.strictObject({
+  set: z.enum(['train', 'test']).describe('Which set the images come from.'),
+  from: wholeAtLeast(0).default(0).describe('First image, counted from 0.'),
+  count: wholeAtLeast(1).optional().describe('How many images; without it, all to the end of the set.'),
+});
+
+const splitsSchema = z
+  .strictObject({
+    search: split.optional().describe('Held-out images that score candidates during the search.'),
+    report: split.optional().describe('Images of the reported accuracy; the search never sees them.'),
+    train: split.optional().describe('Images for fine-tuning.'),
+    calibration: split.optional().describe('Images for reconstruction, batch-norm statistics and quantiser ranges.'),
+  })
+  .describe('Which images are used for what. Parts that are absent follow from the data set.');
+
+const normalizationSchema = z
+  .strictObject({
+    scale: positive.default(1 / 255).describe('Factor on raw values before mean and std: 1/255 brings pixels to 0…1.'),
+    mean: z
+      .array(z.number())
+      .min(1)
+      .default([0])
+      .describe('Mean of each channel, subtracted after scaling; one number serves all channels.'),
+    std: z.array(positive).min(1).default([1]).describe('Standard deviation of each channel, divided by; one number serves all channels.'),
+  })
+  .describe('How raw values become model inputs: (raw · scale − mean) / std, per channel.');
+
+const augmentationSchema = z
+  .strictObject({
+    shift: wholeAtLeast(1).optional().describe('Largest shift in pixels, in each direction.'),
+    crop: wholeAtLeast(1).optional().describe('Pad by this many black pixels, then crop back to size at a random place.'),
+    flip: z.boolean().optional().describe('Flip horizontally, with probability one half.'),
+    rotate: positive.max(180).optional().describe('Largest rotation in degrees.'),
+    scale: positive.max(0.9).optional().describe('Largest relative change of size, e.g. 0.1.'),
+    shear: positive.max(1).optional().describe('Largest shear, as a tangent.'),
+    elastic: z
+      .strictObject({
+        alpha: positive.describe('Strength of the displacement, in pixels.'),
+        sigma: positive.describe('Smoothing of the displacement field, in pixels.'),
+      })
+      .optional()
+      .describe('Elastic distortion (Simard 2003).'),
+  })
+  .describe('Random changes of training images. What is absent is off.');
+
+const dataSchema = z
+  .strictObject({
+    name: z.enum(DATA_NAMES).optional().describe('A known data set: generated digits (needs no files), MNIST, Fashion-MNIST or CIFAR-10.'),
+    folder: path
+      .optional()
+      .describe("Folder with the named data set's files; without it, `--data` or the environment variable ESPALIER_DATA."),
+    files: z
+      .strictObject({
+        train: labelledFile.optional().describe('Training set: npz, idx pair, npy pair, or a CIFAR-10 binary folder.'),
+        test: labelledFile.optional().describe('Test set, in the same forms.'),
+        inputs: path.optional().describe('Inputs without labels (npy or npz): candidates are scored by agreement with the original model.'),
+      })
+      .optional()
+      .describe('Your own files, instead of a named data set.'),
+    digits: z
+      .strictObject({
+        train: wholeAtLeast(100).default(12_000).describe('Generated training images.'),
+        test: wholeAtLeast(100).default(3_000).describe('Generated test images.'),
+      })
+      .prefault({})
+      .describe('How many digits are generated, where `name` is digits.'),
+    normalization: normalizationSchema
+      .optional()
+      .describe("How raw values become model inputs; without it, the named data set's usual one."),
+    augmentation: augmentationSchema.optional().describe('Random changes of training images; without it, none.'),
+    splits: splitsSchema.prefault({}),
+  })
+  .superRefine((data, context) => {
+    if (data.name !== undefined && data.files !== undefined)
+      context.addIssue({ code: 'custom', path: ['files'], message: 'name a data set or give files, not both' });
+    const files = data.files;
+    if (files && files.train === undefined && files.test === undefined && files.inputs === undefined)
+      context.addIssue({ code: 'custom', path: ['files'], message: 'give train, test or inputs' });
+    if (data.folder !== undefined && data.name === undefined)
+      context.addIssue({ code: 'custom', path: ['folder'], message: "a folder needs the data set's name beside it" });
+    const normalization = data.normalization;
+    if (
+      normalization &&
+      normalization.mean.length !== normalization.std.length &&
+      normalization.mean.length > 1 &&
+      normalization.std.length > 1
+    )
+      context.addIssue({
+        code: 'custom',
+        path: ['normalization', 'std'],
+        message: `std has ${normalization.std.length} channels, but mean has ${normalization.mean.length}`,
+      });
+  })
+  .describe('What the model is tested and fine-tuned on.');
+
+const methodName = z.enum(METHOD_NAMES).describe('Which method searches. The baselines use the same budget, pruner and report.');
+
+const methodSchema = z
+  .union([
+    methodName,
+    z.strictObject({
+      name: methodName.default('two-stage-ppo').describe('Which method searches.'),
+      options: z
+        .record(z.string(), z.union([z.number(), z.boolean(), z.string()]))
+        .default({})
+        .describe('Options that only this method has, by name.'),
+    }),
+  ])
+  .transform((value) => (typeof value === 'string' ? { name: value, options: {} } : value))
+  .describe("The method: its name, or { name, options }. 'two-stage-ppo' unless said otherwise.");
+
+const budget = (what: string, unit: string) =>
+  positive.optional().describe(`Most ${what} allowed: up to 1, a share of the original's; above 1, ${unit}.`);
+
+const goalSchema = z
+  .strictObject({
+    params: budget('parameters', 'a number of parameters'),
+    flops: budget('multiply-accumulates for one input', 'a number of multiply-accumulates'),
+    bytes: budget('bytes of weights at their bit-widths', 'a number of bytes'),
+    latency: positive.optional().describe('Most milliseconds for one run at batch 1, measured on this machine.'),
+    maxAccuracyDrop: share.optional().describe('Largest loss of accuracy that is acceptable: 0.01 is one percentage point.'),
+  })
+  .describe('What the result must keep to. Every part is optional; with none, the reward alone decides.');
+
+const rewardText = z.string().min(1).describe('A preset (synthetic, accuracy, amc-flops, amc-params, purl, n2n, rlp, crl) or a formula.');
+
+const rewardFields = z.strictObject({
+  prune: rewardText.default('synthetic').describe('Reward of the pruning stage: a preset or a formula.'),
+  quantize: rewardText.default('accuracy').describe('Reward of the quantisation stage: a preset or a formula.'),
+  constants: z
+    .record(z.string(), z.number())
+    .default({})
+    .superRefine((constants, context) => {
+      for (const name of Object.keys(constants)) {
+        const message = constantNameProblem(name);
+        if (message !== undefined) context.addIssue({ code: 'custom', path: [name], message });
+      }
+    })
+    .describe('Numbers of your own that formulas may name.'),
+  lambda: z.number().min(0).default(1).describe('Price of exceeding the budget, as `lambda` in formulas; constrained methods adapt it.'),
+  targetAccuracy: share.optional().describe("Accuracy aimed at, as `targetAccuracy` in formulas; without it, the original's."),
+  targetSparsity: share.default(0.8).describe('Share of weights to be gone, as `targetSparsity` in formulas.'),
+});
+
+const rewardSchema = z
+  .union([rewardText, rewardFields])
+  .transform((value) => (typeof value === 'string' ? rewardFields.parse({ prune: value, quantize: value }) : value))
+  .describe('What the agent is paid: one preset or formula for both stages, or one for each.');
+
+const bits = z.int().min(1).max(8);
+
+const layerOverrideSchema = z
+  .strictObject({
+    skip: z.boolean().default(false).describe('Neither prune nor quantise what matches.'),
+    minRatio: share.lt(1).optional().describe('Smallest share of channels to remove.'),
+    maxRatio: share.lt(1).optional().describe('Largest share of channels to remove.'),
+    ratio: share.lt(1).optional().describe('Share of channels to remove, fixed: the agent does not choose.'),
+    minBits: bits.optional().describe('Fewest weight bits.'),
+    maxBits: bits.optional().describe('Most weight bits.'),
+    bits: z
+      .union([bits, z.literal(16), z.literal(32)])
+      .optional()
+      .describe('Weight bits, fixed: 1 to 8, or 16 or 32 to keep float.'),
+  })
+  .superRefine((layer, context) => {
+    const issue = (field: string, message: string) => context.addIssue({ code: 'custom', path: [field], message });
+    if (layer.minRatio !== undefined && layer.maxRatio !== undefined && layer.minRatio > layer.maxRatio)
+      issue('minRatio', `minRatio ${layer.minRatio} is above maxRatio ${layer.maxRatio}`);
+    if (layer.ratio !== undefined && (layer.minRatio !== undefined || layer.maxRatio !== undefined))
+      issue('ratio', 'a fixed ratio leaves no room for minRatio and maxRatio; give one or the other');
+    if (layer.minBits !== undefined && layer.maxBits !== undefined && layer.minBits > layer.maxBits)
+      issue('minBits', `minBits ${layer.minBits} is above maxBits ${layer.maxBits}`);
+    if (layer.bits !== undefined && (layer.minBits !== undefined || layer.maxBits !== undefined))
+      issue('bits', 'fixed bits leave no room for minBits and maxBits; give one or the other');
+    if (layer.skip && (layer.ratio !== undefined || layer.bits !== undefined)) issue('skip', 'a skipped layer takes no ratio and no bits');
+  })
+  .describe('What the agent may do with the layers or groups that match.');
+
+const pruningSchema = z
+  .strictObject({
+    selection: z
+      .enum(['lasso', 'backward-elimination', 'l1', 'l2'])
+      .default('backward-elimination')
+      .describe('How channels are chosen: LASSO (He 2017), backward elimination on the Gram matrix, or the smallest L1 or L2 norm.'),
+    reconstruct: z
+      .boolean()
+      .default(true)
+      .describe("Fit the consumers' weights to the original's outputs by least squares after channels are removed."),
+    calibrationImages: wholeAtLeast(1).default(500).describe('Images that reconstruction samples.'),
+    positions: wholeAtLeast(1).default(10).describe('Places sampled in each image.'),
+    widthMultiple: z
+      .union([z.literal('auto'), wholeAtLeast(1)])
+      .default('auto')
+      .describe("Widths are rounded to a multiple of this. 'auto': 8 where a group has 16 channels or more, which is what runs faster."),
+    reestimateBatchNorm: z
+      .boolean()
+      .default(true)
+      .describe('Measure batch-norm statistics anew under the training augmentation; kept only where accuracy rises.'),
+    variational: z
+      .strictObject({
+        enabled: z.boolean().default(false).describe('Mask single weights by information dropout (Achille, Soatto 2018).'),
+        alphaMax: positive.max(1).default(0.7).describe('Largest noise α of a unit.'),
+        beta: z.number().min(0).default(0.001).describe('Weight of the KL term in the loss.'),
+        prior: z
+          .enum(['log-normal', 'log-uniform'])
+          .default('log-normal')
+          .describe('Prior of activations: log-normal with softplus, log-uniform with ReLU.'),
+        stochastic: z
+          .boolean()
+          .default(false)
+          .describe('Draw masks with their probabilities instead of masking the lowest-scored weights.'),
+        targetSparsity: share.lt(1).default(0.5).describe('Share of the remaining weights to mask.'),
+      })
+      .prefault({})
+      .describe('Variational pruning of single weights. Masks make files smaller, not kernels faster.'),
+  })
+  .describe('How channels are chosen and removed.');
+
+const boundsOf = (which: string) =>
+  z
+    .strictObject({
+      minBits: bits.default(8).describe(`Fewest weight bits of the ${which} layer.`),
+      maxBits: bits.default(8).describe(`Most weight bits of the ${which} layer.`),
+    })
+    .superRefine((value, context) => {
+      if (value.minBits > value.maxBits)
+        context.addIssue({ code: 'custom', path: ['minBits'], message: `minBits ${value.minBits} is above maxBits ${value.maxBits}` });
+    })
+    .prefault({})
+    .describe(`Bit bounds of the ${which} layer, which is usually the most sensitive.`);
+
+const quantizationSchema = z
+  .strictObject({
+    minBits: bits.default(2).describe('Fewest weight bits the agent may choose.'),
+    maxBits: bits.default(8).describe('Most weight bits the agent may choose.'),
+    first: boundsOf('first'),
+    last: boundsOf('last'),
+    steTuning: wholeAtLeast(0).default(0).describe('Straight-through fine-tuning steps after each rollout of the search.'),
+    activations: z
+      .enum(['float', 'u8'])
+      .default('u8')
+      .describe(
+        "Activations of 8-bit layers in the written file: 'u8' runs faster where the CPU has the instructions, 'float' saves size only.",
+      ),
+  })
+  .superRefine((value, context) => {
+    if (value.minBits > value.maxBits)
+      context.addIssue({ code: 'custom', path: ['minBits'], message: `minBits ${value.minBits} is above maxBits ${value.maxBits}` });
+  })
+  .describe('Bit-widths the agent may choose, and how they are applied.');
+
+const searchSchema = z
+  .strictObject({
+    episodes: wholeAtLeast(1).default(100).describe('Episodes of each stage; one episode decides every layer once.'),
+    actors: wholeAtLeast(1).max(64).default(2).describe('Parallel actors. The result depends on their number, not on their timing.'),
+    timeLimit: duration.optional().describe("Longest time of the whole run: seconds, or a text such as '10m'. The best so far is kept."),
+    scorings: wholeAtLeast(1).optional().describe('Most candidate scorings of a stage, partial policies included.'),
+    images: wholeAtLeast(1).optional().describe('How many of the search images score a candidate; without it, all.'),
+  })
+  .describe('How long and how widely to search.');
+
+const agentSchema = z
+  .strictObject({
+    gamma: share.default(0.99).describe('Discount γ of later rewards.'),
+    actorLearningRate: positive.default(1e-4).describe("Learning rate of the actor's network (Adam)."),
+    criticLearningRate: positive.default(1e-3).describe("Learning rate of the critic's network (Adam)."),
+    hidden: wholeAtLeast(1).default(64).describe('Units of the one hidden layer of actor and critic.'),
+    sigma: positive.default(0.5).describe('Standard deviation σ of exploration at the start, as a share of the action range.'),
+    sigmaDecay: positive.max(1).default(0.95).describe('Factor on σ after each episode.'),
+    targetSigma: z.number().min(0).default(0.2).describe('Noise σ̃ of the target action, as a share of the range.'),
+    targetClip: z.number().min(0).default(0.5).describe('Clip c̃ of that noise, as a share of the range.'),
+    tau: positive.max(1).default(0.005).describe('Step τ of the slow target networks.'),
+    minibatch: wholeAtLeast(1).default(64).describe('Transitions of one update.'),
+    replay: wholeAtLeast(1)
+      .default(2000)
+      .describe("Transitions kept for the critic; the actor's loss uses only the current and the previous policy's."),
+    clipRatio: positive.lt(1).default(0.2).describe('Clip of the probability ratio ρ.'),
+    normalizeQ: z
+      .boolean()
+      .default(true)
+      .describe('Centre and scale Q over the minibatch before it weighs the actor; off: the plain form.'),
+  })
+  .describe('Settings of the compute-constrained PPO agent.');
+
+const recoverySchema = z
+  .strictObject({
+    epochs: z.number().min(0).default(1).describe('Epochs of fine-tuning after the search; 0 for none.'),
+    learningRate: positive.default(0.01).describe('Learning rate at the start.'),
+    schedule: z.enum(['cosine', 'exponential', 'constant']).default('cosine').describe('How the learning rate falls.'),
+    batch: wholeAtLeast(1).default(128).describe('Images of one step.'),
+    momentum: share.lt(1).default(0.9).describe('Momentum of SGD.'),
+    weightDecay: z.number().min(0).default(5e-4).describe('Weight decay (L2).'),
+    distillation: z
+      .strictObject({
+        weight: share.default(0.5).describe("Share of the loss that follows the original model's outputs; 0 for none."),
+        temperature: positive.default(3).describe('Temperature of the soft targets.'),
+      })
+      .prefault({})
+      .describe('Knowledge distillation from the original model.'),
+    labelSmoothing: share.lt(1).default(0).describe('Share of each label spread over all classes.'),
+  })
+  .describe('Fine-tuning of the compressed network.');
+
+const trainSchema = z
+  .strictObject({
+    architecture: z.enum(ARCHITECTURE_NAMES).default('lenet5').describe('Network to train.'),
+    epochs: positive.default(5).describe('Epochs.'),
+    learningRate: positive.default(0.05).describe('Learning rate at the start.'),
+    schedule: z.enum(['cosine', 'exponential', 'constant']).default('cosine').describe('How the learning rate falls.'),
+    batch: wholeAtLeast(1).default(128).describe('Images of one step.'),
+    momentum: share.lt(1).default(0.9).describe('Momentum of SGD.'),
+    weightDecay: z.number().min(0).default(5e-4).describe('Weight decay (L2).'),
+    labelSmoothing: share.lt(1).default(0).describe('Share of each label spread over all classes.'),
+  })
+  .describe('A baseline network trained from scratch by `espalier train`, written to `model`.');
+
+const outputSchema = z
+  .strictObject({
+    folder: path.default('.espalier/runs').describe('Folder that gets one folder for each run.'),
+    formats: z.array(z.enum(OUTPUT_FORMATS)).min(1).default(['onnx']).describe('Formats to write the result in.'),
+  })
+  .describe('Where results go.');
+
+/** A config file as written: everything but `model` may be absent. */
+export const configSchema = z
+  .strictObject({
+    $schema: z.string().optional().describe('The JSON Schema of this file, for editors that do not know Espalier.'),
+    model: path.describe('The model to compress, relative to this file. With `train`, also where the trained network is written.'),
+    data: dataSchema.prefault({}),
+    method: methodSchema.prefault('two-stage-ppo'),
+    stages: z
+      .strictObject({
+        prune: z.boolean().default(true).describe('Stage 1: remove channels.'),
+        quantize: z.boolean().default(true).describe('Stage 2: choose bit-widths.'),
+      })
+      .prefault({})
+      .describe('Which stages run.'),
+    goal: goalSchema.prefault({}),
+    reward: rewardSchema.prefault({}),
+    layers: z
+      .record(z.string().min(1), layerOverrideSchema)
+      .default({})
+      .describe("Overrides by layer or group name; '*' stands for any characters. Where several match, the later one wins field by field."),
+    pruning: pruningSchema.prefault({}),
+    quantization: quantizationSchema.prefault({}),
+    search: searchSchema.prefault({}),
+    agent: agentSchema.prefault({}),
+    recovery: recoverySchema.prefault({}),
+    train: trainSchema.optional(),
+    output: outputSchema.prefault({}),
+    seed: wholeAtLeast(0)
+      .max(0xffff_ffff)
+      .default(1)
+      .describe('Seed of everything random: the same seed, backend and machine give the same result.'),
+    threads: wholeAtLeast(1).max(256).optional().describe('Processor threads to use; without it, all.'),
+  })
+  .superRefine((config, context) => {
+    if (!config.stages.prune && !config.stages.quantize)
+      context.addIssue({ code: 'custom', path: ['stages'], message: 'both stages are off, so there is nothing to do' });
+  })
+  .describe('An Espalier compression config.');
+
+/** A config with every default filled in. */
+export type Config = z.output<typeof configSchema>;
+/** A config as a file may have it. */
+export type ConfigInput = z.input<typeof configSchema>;
+export type LayerOverride = z.output<typeof layerOverrideSchema>;
+export type SplitSettings = z.output<typeof split>;
+export type SplitsSettings = z.output<typeof splitsSchema>;
+export type DataSettings = Config['data'];
+export type GoalSettings = Config['goal'];
+export type PruningSettings = Config['pruning'];
+export type QuantizationSettings = Config['quantization'];
+export type SearchSettings = Config['search'];
+export type AgentSettings = Config['agent'];
+export type RecoverySettings = Config['recovery'];
+export type TrainSettings = NonNullable<Config['train']>;
+export type RewardSettings = Config['reward'];
+export type DataName = (typeof DATA_NAMES)[number];
+export type MethodName = (typeof METHOD_NAMES)[number];
+
+/** A budget of the goal as an absolute figure: up to 1 it is a share of the original's. */
+export function absoluteBudget(budgetValue: number, original: number): number {
+  return budgetValue <= 1 ? budgetValue * original : budgetValue;
+}

@@ -1,0 +1,75 @@
+/** Which images are used for what, once the sizes of the sets are known. */
+import type { DataSettings } from './config';
+
+export type SplitUse = 'search' | 'report' | 'train' | 'calibration';
+
+/** Rows [from, to) of one set. */
+export interface SplitRange {
+  readonly set: 'train' | 'test';
+  readonly from: number;
+  readonly to: number;
+}
+
+/** How many images each set has; absent where there is no such set. */
+export interface SetSizes {
+  readonly train?: number;
+  readonly test?: number;
+}
+
+export interface ResolvedSplits {
+  readonly splits: Readonly<Record<SplitUse, SplitRange | undefined>>;
+  /** Sentences naming the field: a split outside its set, or report images that the search sees. */
+  readonly problems: readonly string[];
+}
+
+const CALIBRATION_IMAGES = 2000;
+
+/**
+ * Ranges for each use: as the config says, otherwise as suits the data.
+ * - MNIST, Fashion-MNIST, digits, and data without a test set: the search is scored on the end of the training set (5,000 images, at most a
+ *   fifth), the report on the whole test set.
+ * - CIFAR-10 and your own files with a test set: the search is scored on the first 2,000 test images (at most two fifths), the report on the
+ *   others, because a pretrained network has seen every training image and scores near 100 % there.
+ */
+export function resolveSplits(data: DataSettings, sizes: SetSizes): ResolvedSplits {
+  const problems: string[] = [];
+  const train = sizes.train ?? 0;
+  const test = sizes.test ?? 0;
+  const whole = (set: 'train' | 'test', from: number, to: number): SplitRange | undefined => (to > from ? { set, from, to } : undefined);
+
+  const pretrained = test > 0 && (data.name === undefined || data.name === 'cifar10');
+  const heldOut = pretrained ? Math.min(2000, Math.floor((test * 2) / 5)) : Math.min(5000, Math.floor(train / 5));
+  const trainEnd = pretrained ? train : train - heldOut;
+  const defaults: Record<SplitUse, SplitRange | undefined> = {
+    search: pretrained ? whole('test', 0, heldOut) : whole('train', trainEnd, train),
+    // Without a test set the held-out part serves both, which is said below.
+    report: pretrained ? whole('test', heldOut, test) : test > 0 ? whole('test', 0, test) : whole('train', trainEnd, train),
+    train: whole('train', 0, trainEnd),
+    calibration: whole('train', 0, Math.min(CALIBRATION_IMAGES, trainEnd)),
+  };
+
+  const resolve = (use: SplitUse): SplitRange | undefined => {
+    const given = data.splits[use];
+    if (!given) return defaults[use];
+    const size = sizes[given.set];
+    if (size === undefined) {
+      problems.push(`'data.splits.${use}' names the ${given.set} set, but the data has none`);
+      return undefined;
+    }
+    const to = given.count === undefined ? size : given.from + given.count;
+    if (given.from >= size || to > size) {
+      problems.push(`'data.splits.${use}' asks for images ${given.from} to ${to - 1}, but the ${given.set} set has ${size}`);
+      return undefined;
+    }
+    return { set: given.set, from: given.from, to };
+  };
+
+  const splits = { search: resolve('search'), report: resolve('report'), train: resolve('train'), calibration: resolve('calibration') };
+  const overlap = (a: SplitRange | undefined, b: SplitRange | undefined): boolean =>
+    a !== undefined && b !== undefined && a.set === b.set && a.from < b.to && b.from < a.to;
+  if (overlap(splits.report, splits.search))
+    problems.push("'data.splits.report' shares images with 'data.splits.search', so the reported accuracy is not held out");
+  if (overlap(splits.report, splits.train))
+    problems.push("'data.splits.report' shares images with 'data.splits.train', so the reported accuracy is not held out");
+  return { splits, problems };
+}

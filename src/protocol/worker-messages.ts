@@ -1,0 +1,140 @@
+/**
+ * Messages between the extension host and the worker: typed JSON-RPC descriptors, each declared once and used at both ends.
+ * Both processes come from one build, so these are typed and not checked again at run time; what a web view sends is (panel-messages.ts).
+ * Cancelling a request is JSON-RPC's own; progress of long ones comes as `progress` notifications with the caller's token.
+ */
+import { NotificationType, RequestType } from 'vscode-jsonrpc';
+import type { ConfigProblem } from './config-file';
+import type { LayerGraph, Sensitivity } from './layer-graph';
+import type { FormulaProblem } from './reward/expression';
+import type { Rescoring } from './reward/rescore';
+import type { Machine } from './run-events';
+import type { RunSnapshot, RunSummary } from './run-summary';
+
+/** Data of every error response that a person can act on; an error without it is a bug of ours. */
+export interface UserErrorData {
+  readonly kind: 'user';
+  readonly hint?: string;
+}
+
+/** JSON-RPC code of errors that carry UserErrorData. */
+export const USER_ERROR_CODE = -32001;
+
+export interface InitializeParams {
+  /** Version of the extension: the worker refuses another, which can only be a broken installation. */
+  readonly version: string;
+  readonly workspaceFolders: readonly string[];
+  /** Folder with data sets, from the settings; absent: ESPALIER_DATA. */
+  readonly dataFolder?: string;
+  /** False in an untrusted workspace: the worker then imports no workspace code. */
+  readonly trusted: boolean;
+  readonly logLevel: LogLevel;
+}
+
+export interface InitializeResult {
+  readonly version: string;
+  readonly machine: Machine;
+  readonly versions: Readonly<Record<string, string>>;
+  /** What runs the agent's networks. */
+  readonly backend: string;
+}
+
+export interface InspectModelParams {
+  readonly path: string;
+  /** Lays the graph out, for the panel. */
+  readonly layout?: boolean;
+}
+
+/** A run is described by a config file, or by a config's text that is in no file yet (`folder` is what its paths are relative to). */
+export interface StartRunParams {
+  readonly configPath?: string;
+  readonly configText?: string;
+  readonly folder: string;
+}
+
+export type StartRunResult =
+  | { readonly started: true; readonly runId: string; readonly folder: string }
+  /** The checks before the run found something: nothing was started, nothing was written. */
+  | { readonly started: false; readonly problems: readonly ConfigProblem[]; readonly message: string; readonly hint?: string };
+
+export interface RunReference {
+  readonly folder: string;
+}
+
+export interface ListRunsParams {
+  /** Folders that hold run folders. */
+  readonly folders: readonly string[];
+}
+
+export interface SensitivityParams {
+  readonly modelPath: string;
+  /** Where data and pruning settings come from; absent: defaults. */
+  readonly configPath?: string;
+  /** Only these groups and layers; absent: all. */
+  readonly groups?: readonly string[];
+  readonly layers?: readonly string[];
+  /** Ignores what is cached. */
+  readonly refresh?: boolean;
+  /** True: only what is cached, at once, without an evaluation. */
+  readonly cachedOnly?: boolean;
+  readonly progressToken?: string;
+}
+
+export interface ExportCandidateParams {
+  readonly folder: string;
+  readonly candidate: string;
+  readonly to: string;
+  readonly format: string;
+}
+
+export interface ExportCandidateResult {
+  readonly files: readonly string[];
+  readonly fileBytes: number;
+  readonly brotliBytes: number;
+  /** Measured again from the written file, where there is data. */
+  readonly accuracy?: number;
+  readonly images?: number;
+}
+
+export interface RescoreParams {
+  readonly folder: string;
+  readonly stage: 'prune' | 'quantize';
+  /** A preset or a formula. */
+  readonly reward: string;
+  readonly constants: Readonly<Record<string, number>>;
+}
+
+export type RescoreResult = { readonly rescoring: Rescoring; readonly formula: string } | { readonly problems: readonly FormulaProblem[] };
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warning' | 'error';
+
+export interface LogEntry {
+  readonly level: LogLevel;
+  readonly message: string;
+}
+
+export interface ProgressReport {
+  readonly token: string;
+  readonly message: string;
+  /** 0 to 1; absent where it is not known. */
+  readonly fraction?: number;
+}
+
+export const initialize = new RequestType<InitializeParams, InitializeResult, UserErrorData>('espalier/initialize');
+export const inspectModel = new RequestType<InspectModelParams, LayerGraph, UserErrorData>('espalier/inspectModel');
+export const startRun = new RequestType<StartRunParams, StartRunResult, UserErrorData>('espalier/startRun');
+/** Ends a run after the evaluation in flight; answers when everything is on disk. */
+export const stopRun = new RequestType<RunReference, RunSummary, UserErrorData>('espalier/stopRun');
+export const resumeRun = new RequestType<RunReference, StartRunResult, UserErrorData>('espalier/resumeRun');
+export const listRuns = new RequestType<ListRunsParams, readonly RunSummary[], UserErrorData>('espalier/listRuns');
+export const readRun = new RequestType<RunReference, RunSnapshot, UserErrorData>('espalier/readRun');
+export const sensitivity = new RequestType<SensitivityParams, Sensitivity, UserErrorData>('espalier/sensitivity');
+export const exportCandidate = new RequestType<ExportCandidateParams, ExportCandidateResult, UserErrorData>('espalier/exportCandidate');
+export const rescoreRun = new RequestType<RescoreParams, RescoreResult, UserErrorData>('espalier/rescore');
+
+/** The whole state of a run, when it has changed. */
+export const runChanged = new NotificationType<RunSnapshot>('espalier/runChanged');
+/** The sensitivity of a scan under way, as far as it is known. */
+export const sensitivityChanged = new NotificationType<Sensitivity>('espalier/sensitivityChanged');
+export const progress = new NotificationType<ProgressReport>('espalier/progress');
+export const log = new NotificationType<LogEntry>('espalier/log');
