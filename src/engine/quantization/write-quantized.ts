@@ -1,0 +1,50 @@
+/** From a float model and a bit-width for each layer to a file that stock onnxruntime runs, with its sizes on disk. */
+import { readFileSync } from 'node:fs';
+import { brotliCompressSync, constants } from 'node:zlib';
+import { quantizableLayers } from '../graph/layers';
+import { saveModel } from '../onnx/file';
+import type { Model } from '../onnx/model';
+import { activationRanges } from './activation-ranges';
+import { activationValues, exportQuantized } from './export-quantized';
+import { quantizeLayer } from './quantized-layer';
+
+export interface QuantizeModelOptions {
+  /** Weight bits by layer name; absent or above 8: the layer stays float. */
+  readonly bits: Readonly<Record<string, number>>;
+  /** 'u8': 8-bit activations around the quantised layers, which run on integer kernels; 'float': only weights are codes. */
+  readonly activations: 'float' | 'u8';
+  readonly calibration: { readonly inputs: Float32Array; readonly shape: readonly number[]; readonly count: number };
+  readonly threads?: number;
+}
+
+/** The quantised form of a model whose batch normalisation is folded. */
+export async function quantizeModel(model: Model, options: QuantizeModelOptions): Promise<Model> {
+  const layers = quantizableLayers(model)
+    .filter((l) => (options.bits[l.name] ?? 32) <= 8)
+    .map((l) => quantizeLayer(model, l, options.bits[l.name]));
+  if (layers.length === 0) return model;
+  if (options.activations === 'float') return exportQuantized(model, { layers });
+  const ranges = await activationRanges(model, activationValues(model, layers), options.calibration, { threads: options.threads });
+  return exportQuantized(model, { layers, ranges });
+}
+
+/** Bytes of a file, and of the same after brotli at its highest setting (what a download or an archive of it takes). */
+export function diskSizes(path: string): { fileBytes: number; brotliBytes: number } {
+  const bytes = readFileSync(path);
+  // The highest setting takes seconds a megabyte; beyond 64 MB the next lower ones lose little.
+  const quality = bytes.byteLength > 64 << 20 ? 7 : bytes.byteLength > 8 << 20 ? 9 : 11;
+  const packed = brotliCompressSync(bytes, {
+    params: {
+      [constants.BROTLI_PARAM_QUALITY]: quality,
+      [constants.BROTLI_PARAM_SIZE_HINT]: bytes.byteLength,
+      [constants.BROTLI_PARAM_LGWIN]: 24,
+    },
+  });
+  return { fileBytes: bytes.byteLength, brotliBytes: packed.byteLength };
+}
+
+/** Writes a model and measures its file. */
+export function writeModelFile(model: Model, path: string): { fileBytes: number; brotliBytes: number } {
+  saveModel(model, path);
+  return diskSizes(path);
+}
