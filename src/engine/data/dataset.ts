@@ -41,7 +41,10 @@ export interface Augmentation {
   readonly scale?: number;
   /** Largest shear, as a tangent. */
   readonly shear?: number;
-  /** Elastic distortion (Simard 2003): displacement in pixels, and smoothing σ in pixels. */
+  /**
+   * Elastic distortion (Simard 2003): noise in [−alpha, alpha] pixels smoothed by a Gaussian of `sigma` pixels. As in the paper alpha counts
+   * before smoothing: 34 with sigma 4 moves pixels by 1.4 (root mean square), about the most that a 28×28 digit bears.
+   */
   readonly elastic?: { readonly alpha: number; readonly sigma: number };
 }
 
@@ -50,4 +53,13 @@ export interface Batch {
   readonly inputs: Float32Array;
   readonly labels?: Int32Array;
   readonly count: number;
+}
+
+/** What a name or path in a config or on the command line leads to: the data set's training and test parts as far as they exist. */
+export interface DataSource {
+  readonly name: string;
+  readonly train?: Dataset;
+  readonly test?: Dataset;
+  /** The usual normalisation of this data set: a default where neither config nor model says otherwise. */
+  readonly normalization: Normalization;
 }
