@@ -150,6 +150,11 @@ export class GraphBuilder {
     this.outputs.push({ name: named.name, type: value.type, shape });
   }
 
+  /** Keeps names from being generated: those of a model whose nodes will be adopted. */
+  reserve(names: Iterable<string>): void {
+    for (const name of names) this.taken.add(name);
+  }
+
   /** A name not used yet. */
   fresh(prefix: string): string {
     let name: string;

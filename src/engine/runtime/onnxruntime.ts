@@ -103,6 +103,25 @@ export class Session {
     }
   }
 
+  /**
+   * A run whose inputs are read from, and outputs written to, the given arrays each time it is called: nothing is allocated by us.
+   * (onnxruntime returns copies of preallocated outputs as well; they are ignored.)
+   */
+  bind(feeds: Readonly<Record<string, RuntimeTensor>>, fetches: Readonly<Record<string, RuntimeTensor>>): () => Promise<void> {
+    const { Tensor } = this.runtime;
+    const tensors = (from: Readonly<Record<string, RuntimeTensor>>): Record<string, OrtModule.Tensor> =>
+      Object.fromEntries(Object.entries(from).map(([name, t]) => [name, new Tensor(t.type as 'float32', t.data as Float32Array, t.shape)]));
+    const inputs = tensors(feeds);
+    const outputs = tensors(fetches);
+    return async () => {
+      try {
+        await this.session.run(inputs, outputs);
+      } catch (cause) {
+        throw new UserError(`the model does not run: ${firstLine(cause)}`, 'Check that the data fits the model’s input.', { cause });
+      }
+    };
+  }
+
   release(): Promise<void> {
     return this.session.release();
   }

@@ -1,0 +1,128 @@
+/** Training over epochs: batches, schedule, teacher, progress, stopping, and which epoch's weights are kept. */
+import type { Batch } from '../data/dataset';
+import { UserError } from '../errors';
+import type { Model } from '../onnx/model';
+import { type LearningRate, type LearningRateOptions, learningRate } from './schedule';
+import { Teacher } from './teacher';
+import { Trainer, type TrainerOptions } from './trainer';
+
+/** Where batches come from; each epoch may draw and augment them anew. */
+export interface BatchSource {
+  batches(epoch: number): AsyncIterable<Batch> | Iterable<Batch>;
+  /** Batches of an epoch, for schedules and for the time left. */
+  readonly batchesPerEpoch: number;
+}
+
+export interface FitProgress {
+  /** From 0. */
+  readonly epoch: number;
+  readonly epochs: number;
+  /** Steps made in all, and to be made in all. */
+  readonly step: number;
+  readonly steps: number;
+  /** Means over this epoch so far. */
+  readonly loss: number;
+  readonly accuracy: number;
+  readonly secondsLeft: number;
+}
+
+export interface EpochRecord {
+  readonly epoch: number;
+  /** Means over the epoch, while training (augmented images, weights still moving). */
+  readonly loss: number;
+  readonly accuracy: number;
+  /** What `validate` returned after it. */
+  readonly validation?: number;
+}
+
+export interface FitOptions extends TrainerOptions {
+  readonly epochs: number;
+  readonly learningRate: LearningRateOptions | LearningRate;
+  /** For distillation; several are averaged. */
+  readonly teachers?: readonly Model[];
+  /** Called after every step. */
+  readonly onProgress?: (progress: FitProgress) => void;
+  readonly signal?: AbortSignal;
+  /** Scores a model after each epoch (higher is better); the best epoch's weights are then returned. Never give it the test set. */
+  readonly validate?: (model: Model, epoch: number) => Promise<number>;
+  /** Called after each epoch, before `validate`: refreshes scales or masks. */
+  readonly onEpoch?: (trainer: Trainer, epoch: number) => void | Promise<void>;
+}
+
+export interface FitResult {
+  /** Weights of the best epoch by validation, else of the last. Not quantised. */
+  readonly model: Model;
+  readonly history: readonly EpochRecord[];
+  /** Index into `history` of the epoch that `model` is of. */
+  readonly bestEpoch: number;
+}
+
+/**
+ * Trains a model. Batches of another size than `options.batch` (the last of an epoch) are left out.
+ * @throws UserError where the model cannot be trained, or no batch has the wanted size
+ * @throws the signal's reason where it is aborted
+ */
+export async function fit(model: Model, source: BatchSource, options: FitOptions): Promise<FitResult> {
+  const { epochs, signal } = options;
+  if (!(Number.isInteger(epochs) && epochs > 0)) throw new RangeError(`epochs must be a whole number above 0, not ${epochs}`);
+  signal?.throwIfAborted();
+  const rate = typeof options.learningRate === 'function' ? options.learningRate : learningRate(options.learningRate);
+  const trainer = await Trainer.create(model, options);
+  let teacher: Teacher | undefined;
+  try {
+    if (trainer.graph.teacher) {
+      if (!options.teachers?.length) throw new Error('the loss distils, but there is no teacher');
+      teacher = await Teacher.create(options.teachers, options.batch, { threads: options.threads });
+    }
+    const history: EpochRecord[] = [];
+    let best: { model: Model; epoch: number; validation: number } | undefined;
+    const steps = epochs * source.batchesPerEpoch;
+    const started = performance.now();
+    let made = 0;
+    for (let epoch = 0; epoch < epochs; epoch++) {
+      let lossSum = 0;
+      let correct = 0;
+      let count = 0;
+      for await (const batch of source.batches(epoch)) {
+        signal?.throwIfAborted();
+        if (batch.count !== options.batch) continue;
+        const position = { epoch, step: Math.min(count, source.batchesPerEpoch - 1), stepsPerEpoch: source.batchesPerEpoch, epochs };
+        const teacherLogits = teacher && (await teacher.logits(batch.inputs));
+        const result = await trainer.step({ inputs: batch.inputs, labels: batch.labels, teacherLogits }, rate(position));
+        lossSum += result.loss;
+        correct += result.correct;
+        count++;
+        made++;
+        options.onProgress?.({
+          epoch,
+          epochs,
+          step: made,
+          steps,
+          loss: lossSum / count,
+          accuracy: correct / (count * options.batch),
+          secondsLeft: ((performance.now() - started) / 1000 / made) * Math.max(0, steps - made),
+        });
+      }
+      if (count === 0) {
+        throw new UserError(
+          `no batch of ${options.batch} samples came from the training data`,
+          'Choose a smaller batch (recovery.batch) or more data.',
+        );
+      }
+      await options.onEpoch?.(trainer, epoch);
+      const record = { epoch, loss: lossSum / count, accuracy: correct / (count * options.batch) };
+      if (options.validate) {
+        const candidate = trainer.model();
+        const validation = await options.validate(candidate, epoch);
+        history.push({ ...record, validation });
+        if (!best || validation > best.validation) best = { model: candidate, epoch, validation };
+      } else {
+        history.push(record);
+      }
+    }
+    return { model: best?.model ?? trainer.model(), history, bestEpoch: best?.epoch ?? epochs - 1 };
+  } finally {
+    await trainer.dispose();
+    await teacher?.dispose();
+  }
+}
