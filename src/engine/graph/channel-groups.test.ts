@@ -1,0 +1,134 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { topologies } from '../../../test/topologies';
+import { loadModel } from '../onnx/file';
+import { type Model, makeNode, withGraph } from '../onnx/model';
+import { findChannelGroups } from './channel-groups';
+
+const named = (name: string): Model => topologies().find((t) => t.name === name)!.model;
+const group = (model: Model, id: string) => findChannelGroups(model).groups.find((g) => g.id === id)!;
+
+/** The model with a node put between a value and its readers. */
+function withNode(model: Model, opType: string, value: string, domain = ''): Model {
+  const nodes = model.graph.nodes.flatMap((n) => {
+    const moved = { ...n, inputs: n.inputs.map((i) => (i === value ? `${value}.passed` : i)) };
+    return n.outputs.includes(value) ? [n, makeNode(opType, [value], [`${value}.passed`], {}, { name: 'x', domain })] : [moved];
+  });
+  return withGraph(model, { nodes });
+}
+
+describe('findChannelGroups', () => {
+  it('explains a residual stream', () => {
+    expect(group(named('residual'), 'stem').explain()).toBe(
+      "stem out, bn0, a in, b out, b.bn, b.add, c in, d out, d.bn, d.add, fc in: coupled by Add 'b.add', Add 'd.add'",
+    );
+    expect(group(named('residual'), 'stem').explain(2)).toBe("stem out, bn0 and 9 more: coupled by Add 'b.add', Add 'd.add'");
+  });
+
+  it('maps a channel to the columns it was flattened into', () => {
+    const [fc] = group(named('plain'), 'conv2').consumers;
+    expect(fc).toMatchObject({ layers: ['fc1'], tensor: 'fc1.weight', axis: 1, length: 96 });
+    expect(fc.positions[1]).toEqual([16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31]);
+    const [last] = group(named('channels last flatten'), 'conv1').consumers;
+    expect(last.positions[3]).toEqual(Array.from({ length: 16 }, (_, i) => 8 * i + 3));
+  });
+
+  it('gives a channel of a grouped convolution a position in each group', () => {
+    const g = group(named('grouped'), 'grouped');
+    expect(g.producers[0].positions).toEqual([
+      [0, 3, 6, 9],
+      [1, 4, 7, 10],
+      [2, 5, 8, 11],
+    ]);
+    expect(g.couplings).toEqual(["Conv 'grouped'"]);
+  });
+
+  it('splits a zero-padded stream by what its channels pass', () => {
+    const { groups } = findChannelGroups(named('residual option A'));
+    const wide = groups.find((g) => g.id === 'b')!;
+    // The padding's first four and last four channels; the eight between are the stem's.
+    expect(wide.producers[0].positions.map(([p]) => p)).toEqual([0, 1, 2, 3, 12, 13, 14, 15]);
+    expect(groups.find((g) => g.id === 'stem')!.producers.map((p) => p.tensor)).toEqual(['stem.weight', 'b.weight', 'd.weight']);
+  });
+
+  it('gives the positions of channels in every value', () => {
+    const a = group(named('dense'), 'a');
+    expect(a.values.find((v) => v.value === 'concat2')).toMatchObject({ axis: 1, length: 14, positions: [[6], [7], [8], [9]] });
+    expect(a.multiple).toBe(1);
+  });
+
+  it('freezes what passes an operator that is not known, and says so', () => {
+    const { groups, frozen } = findChannelGroups(withNode(named('plain'), 'Strange', 'relu3', 'other'));
+    expect(groups.map((g) => g.id)).toEqual(['conv1', 'conv2']);
+    expect(frozen).toEqual([
+      { id: 'fc1', channels: 12, layers: ['fc1'], reason: "passes `Strange` at node 'x', which Espalier does not know" },
+      { id: 'fc2', channels: 5, layers: ['fc2'], reason: "is the model output 'fc2'" },
+    ]);
+  });
+
+  it('freezes a stream that the model input is added to', () => {
+    const base = named('plain');
+    const nodes = base.graph.nodes.map((n) => (n.name === 'relu2' ? makeNode('Add', ['conv2', 'side'], ['relu2']) : n));
+    const model = withGraph(base, { nodes, inputs: [...base.graph.inputs, { name: 'side', type: 'float32', shape: ['N', 6, 4, 4] }] });
+    const { groups, frozen } = findChannelGroups(model);
+    expect(groups.map((g) => g.id)).toEqual(['conv1', 'fc1']);
+    expect(frozen[0]).toMatchObject({ id: 'conv2', channels: 6, reason: 'is the model input' });
+  });
+
+  it('freezes a weight that a node reads as a whole', () => {
+    const base = named('plain');
+    const model = withGraph(base, {
+      nodes: [...base.graph.nodes, makeNode('Strange', ['conv2.weight'], ['other'], {}, { name: 'tap', domain: 'other' })],
+      outputs: [...base.graph.outputs, { name: 'other', type: 'float32' }],
+    });
+    const { frozen } = findChannelGroups(model);
+    expect(frozen.map((f) => f.id)).toEqual(['conv1', 'conv2', 'fc2']);
+    expect(frozen[0].reason).toContain("shares weight 'conv2.weight' with `Strange` at node 'tap'");
+  });
+
+  it('gives the same groups each time', () => {
+    for (const t of topologies()) expect(findChannelGroups(t.model)).toEqual(findChannelGroups(t.model));
+  });
+});
+
+const data = process.env['ESPALIER_DATA'];
+describe('on real files (needs ESPALIER_DATA)', () => {
+  const load = (file: string): Model => loadModel(join(data!, 'models', file));
+  const present = (file: string): boolean => data !== undefined && existsSync(join(data, 'models', file));
+
+  it.skipIf(!present('cifar10_resnet20.onnx'))('ResNet-20 has three stream groups and one a block', () => {
+    const { groups, frozen } = findChannelGroups(load('cifar10_resnet20.onnx'));
+    expect(groups.map((g) => [g.id, g.channels, g.multiple])).toEqual([
+      ['conv1', 16, 8],
+      ...[0, 1, 2].map((i) => [`layer1.${i}.conv1`, 16, 8]),
+      ['layer2.0.conv1', 32, 8],
+      ['layer2.0.conv2', 16, 8],
+      ...[1, 2].map((i) => [`layer2.${i}.conv1`, 32, 8]),
+      ['layer3.0.conv1', 64, 8],
+      ['layer3.0.conv2', 32, 8],
+      ...[1, 2].map((i) => [`layer3.${i}.conv1`, 64, 8]),
+    ]);
+    expect(frozen).toEqual([{ id: 'linear', channels: 10, layers: ['linear'], reason: "is the model output 'logits'" }]);
+  });
+
+  it.skipIf(!present('cifar10_mlperftiny_resnet8_bn.onnx'))('ResNet-8 with 1×1 shortcuts has a stream a stage', () => {
+    const { groups } = findChannelGroups(load('cifar10_mlperftiny_resnet8_bn.onnx'));
+    expect(groups.map((g) => [g.id, g.channels])).toEqual([
+      ['conv2d', 16],
+      ['conv2d_1', 16],
+      ['conv2d_3', 32],
+      ['conv2d_4', 32],
+      ['conv2d_6', 64],
+      ['conv2d_7', 64],
+    ]);
+  });
+
+  it.skipIf(!present('imagenet_mobilenetv2_1.0_224_qat.onnx'))('MobileNetV2 couples depthwise kernels with the layer before', () => {
+    const { groups, frozen } = findChannelGroups(load('imagenet_mobilenetv2_1.0_224_qat.onnx'));
+    expect(frozen).toHaveLength(1);
+    const first = groups.find((g) => g.id === 'conv_3')!;
+    expect(first.channels).toBe(96);
+    expect(first.parameters.map((p) => p.tensor)).toContain('dwconv_2.weight');
+  });
+});

@@ -1,0 +1,279 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { topologies } from '../../../../test/topologies';
+import { loadModel } from '../../onnx/file';
+import { type Model, makeNode, type Node, type ValueInfo, withGraph } from '../../onnx/model';
+import { elementCount, Tensor } from '../../onnx/tensor';
+import { Random } from '../../random';
+import { floatTensor, Session } from '../../runtime/onnxruntime';
+import { inferTypes } from '../infer';
+import { constantsToInitializers } from './constants-to-initializers';
+import { removeDeadCode } from './dead-code';
+import { dynamicBatch } from './dynamic-batch';
+import { foldBatchNorm } from './fold-batch-norm';
+import { normalize } from './normalize';
+import { removeIdentity } from './remove-identity';
+
+const random = new Random(1);
+const normal = (name: string, ...dims: number[]): Tensor =>
+  Tensor.float32(
+    name,
+    dims,
+    Float32Array.from({ length: elementCount(dims) }, () => random.normal()),
+  );
+const positive = (name: string, n: number): Tensor =>
+  Tensor.float32(
+    name,
+    [n],
+    Float32Array.from({ length: n }, () => random.between(0.5, 2)),
+  );
+
+const value = (name: string, ...shape: (number | string)[]): ValueInfo => ({ name, type: 'float32', shape });
+
+function graph(nodes: Node[], tensors: Tensor[], input: ValueInfo, ...outputs: ValueInfo[]): Model {
+  return {
+    graph: { name: 'g', nodes, inputs: [input], outputs, initializers: new Map(tensors.map((t) => [t.name, t])) },
+    opsets: new Map([['', 17]]),
+    irVersion: 8,
+    metadata: new Map(),
+    header: {},
+  };
+}
+
+const operators = (m: Model): string => m.graph.nodes.map((n) => n.opType).join(' ');
+
+async function run(model: Model, shape: readonly number[], data?: Float32Array) {
+  const draw = new Random(3);
+  const x = data ?? Float32Array.from({ length: elementCount(shape) }, () => draw.normal());
+  const session = await Session.create(model, { threads: 1, optimization: 'disabled' });
+  try {
+    return await session.run({ [model.graph.inputs[0].name]: floatTensor(x, shape) });
+  } finally {
+    await session.release();
+  }
+}
+
+async function expectSame(a: Model, b: Model, shape: readonly number[]): Promise<void> {
+  const [x, y] = [await run(a, shape), await run(b, shape)];
+  expect(Object.keys(y)).toEqual(Object.keys(x));
+  for (const name of Object.keys(x)) {
+    expect(y[name].shape).toEqual(x[name].shape);
+    const scale = Math.max(...Array.from(x[name].data as Float32Array, Math.abs));
+    const difference = Math.max(...Array.from(x[name].data as Float32Array, (v, i) => Math.abs(v - Number(y[name].data[i]))));
+    expect(difference).toBeLessThan(2e-5 * scale);
+  }
+}
+
+describe('removeDeadCode', () => {
+  it('x → Relu → y, with Relu → Relu unread and a weight nobody uses', async () => {
+    const model = graph(
+      [makeNode('Relu', ['x'], ['y']), makeNode('Relu', ['x'], ['d1']), makeNode('Add', ['d1', 'w'], ['d2'])],
+      [normal('w', 4)],
+      value('x', 1, 4),
+      value('y', 1, 4),
+    );
+    const result = removeDeadCode(model);
+    expect(result.modified).toBe(true);
+    expect(operators(result.model)).toBe('Relu');
+    expect([...result.model.graph.initializers.keys()]).toEqual([]);
+    expect(removeDeadCode(result.model)).toEqual({ model: result.model, modified: false });
+    await expectSame(model, result.model, [1, 4]);
+  });
+});
+
+describe('removeIdentity', () => {
+  it.each([
+    ['x → Identity → Relu → y', [makeNode('Identity', ['x'], ['a']), makeNode('Relu', ['a'], ['y'])], 'Relu'],
+    [
+      'x → Relu → Identity → y: the producer takes the output name',
+      [makeNode('Relu', ['x'], ['a']), makeNode('Identity', ['a'], ['y'])],
+      'Relu',
+    ],
+    [
+      'x → Identity → Identity → Relu → y',
+      [makeNode('Identity', ['x'], ['a']), makeNode('Identity', ['a'], ['b']), makeNode('Relu', ['b'], ['y'])],
+      'Relu',
+    ],
+    ['x → Dropout → Relu → y', [makeNode('Dropout', ['x'], ['a']), makeNode('Relu', ['a'], ['y'])], 'Relu'],
+    [
+      'x → Relu → Identity → y, the Relu read elsewhere',
+      [makeNode('Relu', ['x'], ['a']), makeNode('Identity', ['a'], ['b']), makeNode('Add', ['a', 'b'], ['y'])],
+      'Relu Add',
+    ],
+  ] as const)('%s', async (_, nodes, expected) => {
+    const model = graph([...nodes], [], value('x', 1, 4), value('y', 1, 4));
+    const result = removeIdentity(model);
+    expect(operators(result.model)).toBe(expected);
+    await expectSame(model, result.model, [1, 4]);
+  });
+
+  it('keeps x → Identity → y, which has no producer to rename', () => {
+    const model = graph([makeNode('Identity', ['x'], ['y'])], [], value('x', 1, 4), value('y', 1, 4));
+    expect(removeIdentity(model)).toEqual({ model, modified: false });
+  });
+
+  it('keeps one of two outputs of the same value', async () => {
+    const model = graph(
+      [makeNode('Relu', ['x'], ['y']), makeNode('Identity', ['y'], ['z'])],
+      [],
+      value('x', 1, 4),
+      value('y', 1, 4),
+      value('z', 1, 4),
+    );
+    expect(removeIdentity(model).modified).toBe(false);
+  });
+});
+
+describe('constantsToInitializers', () => {
+  it('Constant → Add; Reshape and Transpose of a weight; a shape computed from the input', async () => {
+    const model = graph(
+      [
+        makeNode('Constant', [], ['c'], { value_floats: Float32Array.of(1, 2, 3) }),
+        makeNode('Constant', [], ['k'], { value: Tensor.ints('', [4, 3]) }),
+        makeNode('Reshape', ['w', 'k'], ['w2']),
+        makeNode('MatMul', ['x', 'w2'], ['h']),
+        makeNode('Add', ['h', 'c'], ['h2']),
+        makeNode('Transpose', ['v'], ['v2'], { perm: [1, 0] }),
+        makeNode('MatMul', ['h2', 'v2'], ['y']),
+      ],
+      [normal('w', 2, 2, 3), normal('v', 5, 3)],
+      value('x', 'N', 4),
+      value('y', 'N', 5),
+    );
+    const result = constantsToInitializers(model);
+    expect(operators(result.model)).toBe('MatMul Add MatMul');
+    expect(result.model.graph.initializers.get('v2')!.dims).toEqual([3, 5]);
+    await expectSame(model, result.model, [2, 4]);
+    expect(constantsToInitializers(result.model).modified).toBe(false);
+  });
+});
+
+describe('foldBatchNorm', () => {
+  const norm = (n: number): Tensor[] => [positive('gamma', n), normal('beta', n), normal('mean', n), positive('var', n)];
+  const bn = (from: string, to: string): Node =>
+    makeNode('BatchNormalization', [from, 'gamma', 'beta', 'mean', 'var'], [to], { epsilon: { float: 1e-3 } });
+
+  it.each([
+    ['Conv → BN', ['x', 'w'], [normal('w', 6, 3, 3, 3)]],
+    ['Conv with bias → BN', ['x', 'w', 'b'], [normal('w', 6, 3, 3, 3), normal('b', 6)]],
+  ] as const)('%s', async (_, inputs, tensors) => {
+    const model = graph(
+      [makeNode('Conv', [...inputs], ['c']), bn('c', 'y')],
+      [...tensors, ...norm(6)],
+      value('x', 'N', 3, 5, 5),
+      value('y', 'N', 6, 3, 3),
+    );
+    const result = foldBatchNorm(model);
+    expect(operators(result.model)).toBe('Conv');
+    expect(result.model.graph.initializers.size).toBe(2);
+    expect(result.model.graph.nodes[0].name).toBe('c');
+    await expectSame(model, result.model, [2, 3, 5, 5]);
+  });
+
+  it.each([0, 1])('Gemm (transB %i) → BN', async (transB) => {
+    const model = graph(
+      [makeNode('Gemm', ['x', 'w'], ['c'], { transB }), bn('c', 'y')],
+      [transB ? normal('w', 6, 4) : normal('w', 4, 6), ...norm(6)],
+      value('x', 'N', 4),
+      value('y', 'N', 6),
+    );
+    const result = foldBatchNorm(model);
+    expect(operators(result.model)).toBe('Gemm');
+    await expectSame(model, result.model, [2, 4]);
+  });
+
+  it('copies a weight that two layers share', async () => {
+    const model = graph(
+      [makeNode('Conv', ['x', 'w'], ['c']), bn('c', 'n'), makeNode('Conv', ['x', 'w'], ['d']), makeNode('Add', ['n', 'd'], ['y'])],
+      [normal('w', 6, 3, 1, 1), ...norm(6)],
+      value('x', 'N', 3, 5, 5),
+      value('y', 'N', 6, 5, 5),
+    );
+    const result = foldBatchNorm(model);
+    expect(operators(result.model)).toBe('Conv Conv Add');
+    await expectSame(model, result.model, [2, 3, 5, 5]);
+  });
+
+  it('leaves Conv → BN alone where the Conv is read elsewhere', () => {
+    const model = graph(
+      [makeNode('Conv', ['x', 'w'], ['c']), bn('c', 'n'), makeNode('Add', ['n', 'c'], ['y'])],
+      [normal('w', 6, 3, 1, 1), ...norm(6)],
+      value('x', 'N', 3, 5, 5),
+      value('y', 'N', 6, 5, 5),
+    );
+    expect(foldBatchNorm(model)).toEqual({ model, modified: false });
+  });
+
+  it.each(topologies().map((t) => [t.name, t] as const))('topology %s computes the same', async (_, t) => {
+    const { model } = foldBatchNorm(t.model);
+    await expectSame(t.model, model, t.input);
+  });
+});
+
+describe('dynamicBatch', () => {
+  /** The same network with its batch fixed at 1, as many exporters write it. */
+  const fixed = (m: Model): Model =>
+    withGraph(m, {
+      inputs: m.graph.inputs.map((v) => ({ ...v, shape: [1, ...v.shape!.slice(1)] })),
+      outputs: m.graph.outputs.map((v) => ({ ...v, shape: [1, ...v.shape!.slice(1)] })),
+    });
+
+  it.each(topologies().map((t) => [t.name, t] as const))('topology %s', async (_, t) => {
+    const result = dynamicBatch(fixed(t.model));
+    expect(result.reason).toBeUndefined();
+    expect(result.modified).toBe(true);
+    expect(result.model.graph.inputs[0].shape?.[0]).toBe('N');
+    await expectSame(t.model, result.model, [3, ...t.input.slice(1)]);
+  });
+
+  it('rewrites a Reshape that names the batch: [1, 2, 6] → Reshape [1, 12] → Relu', async () => {
+    const model = graph(
+      [makeNode('Reshape', ['x', 's'], ['r']), makeNode('Relu', ['r'], ['y'])],
+      [Tensor.ints('s', [1, 12])],
+      value('x', 1, 2, 6),
+      value('y', 1, 12),
+    );
+    const result = dynamicBatch(model);
+    expect(result.model.graph.initializers.get('s')!.numbers()).toEqual([0, 12]);
+    expect((await run(result.model, [4, 2, 6])).y.shape).toEqual([4, 12]);
+  });
+
+  it.each([
+    ['Transpose of the batch', [makeNode('Transpose', ['x'], ['y'], { perm: [1, 0] })], "Transpose 'y' moves the batch to another axis"],
+    ['a Reshape that merges it', [makeNode('Reshape', ['x', 's'], ['y'])], "Reshape 'y' merges the batch with other axes"],
+    ['an unknown operator', [makeNode('Strange', ['x'], ['y'], {}, { domain: 'other' })], "Strange 'y' is not a standard operator"],
+    ['a sum over it', [makeNode('ReduceSum', ['x', 'axis'], ['y'])], "ReduceSum 'y' works along the batch"],
+  ] as const)('keeps the batch, with the reason, for %s', (_, nodes, reason) => {
+    const model = graph([...nodes], [Tensor.ints('s', [2, 2]), Tensor.ints('axis', [0])], value('x', 1, 4), {
+      name: 'y',
+      type: 'float32',
+      shape: [1, 4],
+    });
+    const result = dynamicBatch(model);
+    expect(result).toEqual({ model, modified: false, reason: `the batch stays fixed: ${reason}` });
+  });
+});
+
+describe('normalize', () => {
+  it('leaves a model alone that needs nothing', () => {
+    const { model } = topologies()[0];
+    expect(normalize(model)).toEqual({ model, modified: false, notes: [] });
+  });
+
+  const path = join(process.env['ESPALIER_DATA'] ?? '', 'models', 'mnist_cntk_cnn_opset8.onnx');
+  it.skipIf(!process.env['ESPALIER_DATA'] || !existsSync(path))('frees the batch of an old file (needs ESPALIER_DATA)', async () => {
+    const original = loadModel(path);
+    const { model, notes } = normalize(original);
+    expect(notes).toEqual([]);
+    expect(operators(model)).toBe('Conv Add Relu MaxPool Conv Add Relu MaxPool Reshape MatMul Add');
+    expect(inferTypes(model, { batch: 3 }).types.get(model.graph.outputs[0].name)?.shape).toEqual([3, 10]);
+    const one = Float32Array.from({ length: 784 }, (_, i) => Math.sin(i));
+    const three = new Float32Array(3 * 784);
+    for (let i = 0; i < 3; i++) three.set(one, i * 784);
+    const name = model.graph.outputs[0].name;
+    const single = (await run(original, [1, 1, 28, 28], one))[name].data as Float32Array;
+    const batch = (await run(model, [3, 1, 28, 28], three))[name].data as Float32Array;
+    for (let i = 0; i < 30; i++) expect(batch[i]).toBeCloseTo(single[i % 10], 2);
+  });
+});

@@ -1,0 +1,235 @@
+/**
+ * Test support: small networks with seeded weights, one for each way in which layers share channels.
+ * Each has a one-line picture and the channel groups that are expected of it, by id and number of channels.
+ */
+import type { Model } from '../src/engine/onnx/model';
+import { GraphBuilder, type Value } from '../src/engine/ops/builder';
+import { Random } from '../src/engine/random';
+
+export interface Topology {
+  readonly name: string;
+  /** What leads where. */
+  readonly picture: string;
+  readonly model: Model;
+  /** Shape of the one input, batch first. */
+  readonly input: readonly number[];
+  readonly groups: Readonly<Record<string, number>>;
+}
+
+/** Layers by name, as exporters write them: `conv1` has the weight `conv1.weight` and makes the value `conv1`. */
+class Network {
+  readonly b = new GraphBuilder();
+  private readonly random: Random;
+
+  constructor(
+    seed: number,
+    readonly batch = 2,
+  ) {
+    this.random = new Random(seed);
+  }
+
+  input(...shape: number[]): Value {
+    return this.b.input('x', ['N', ...shape], 'float32', this.batch);
+  }
+
+  weights(name: string, shape: readonly number[], scale: number, shift = 0): Value {
+    const size = shape.reduce((a, d) => a * d, 1);
+    return this.b.floats(
+      name,
+      shape,
+      Float32Array.from({ length: size }, () => shift + scale * this.random.normal()),
+    );
+  }
+
+  positive(name: string, length: number): Value {
+    return this.b.floats(
+      name,
+      [length],
+      Float32Array.from({ length }, () => this.random.between(0.5, 1.5)),
+    );
+  }
+
+  conv(name: string, x: Value, out: number, kernel = 3, options: { stride?: number; group?: number; bias?: boolean } = {}): Value {
+    const { stride = 1, group = 1, bias = true } = options;
+    const perGroup = x.shape[1] / group;
+    const w = this.weights(`${name}.weight`, [out, perGroup, kernel, kernel], 1 / Math.sqrt(perGroup * kernel * kernel));
+    const inputs = bias ? [x, w, this.weights(`${name}.bias`, [out], 0.3)] : [x, w];
+    const pad = (kernel - 1) / 2;
+    return this.b.op(
+      'Conv',
+      inputs,
+      { kernel_shape: [kernel, kernel], strides: [stride, stride], pads: [pad, pad, pad, pad], group },
+      { name },
+    );
+  }
+
+  norm(name: string, x: Value): Value {
+    const n = x.shape[1];
+    return this.b.op(
+      'BatchNormalization',
+      [
+        x,
+        this.weights(`${name}.weight`, [n], 0.3, 1),
+        this.weights(`${name}.bias`, [n], 0.3),
+        this.weights(`${name}.running_mean`, [n], 0.3),
+        this.positive(`${name}.running_var`, n),
+      ],
+      { epsilon: { float: 1e-5 } },
+      { name },
+    );
+  }
+
+  relu(name: string, x: Value): Value {
+    return this.b.op('Relu', [x], {}, { name });
+  }
+
+  relu6(name: string, x: Value): Value {
+    return this.b.op('Clip', [x, this.b.scalar(0), this.b.scalar(6)], {}, { name });
+  }
+
+  gemm(name: string, x: Value, out: number, transB = true): Value {
+    const c = x.shape[1];
+    const w = this.weights(`${name}.weight`, transB ? [out, c] : [c, out], 1 / Math.sqrt(c));
+    return this.b.op('Gemm', [x, w, this.weights(`${name}.bias`, [out], 0.3)], transB ? { transB: 1 } : {}, { name });
+  }
+
+  op(opType: string, name: string, inputs: readonly Value[], attributes: Record<string, number | string | readonly number[]> = {}): Value {
+    return this.b.op(opType, inputs, attributes, { name });
+  }
+
+  /** Global pooling, flattening and a linear layer of 5 classes. */
+  head(x: Value): Model {
+    const pooled = this.op('GlobalAveragePool', 'pool', [x]);
+    return this.done(this.gemm('fc', this.op('Flatten', 'flat', [pooled], { axis: 1 }), 5));
+  }
+
+  done(y: Value): Model {
+    this.b.output(y, y.name, ['N', ...y.shape.slice(1)]);
+    return this.b.build();
+  }
+}
+
+const IMAGE = [2, 3, 8, 8] as const;
+
+type Builder = (n: Network) => Model;
+
+function topology(
+  name: string,
+  picture: string,
+  groups: Record<string, number>,
+  build: Builder,
+  input: readonly number[] = IMAGE,
+): (seed?: number) => Topology {
+  return (seed = 1) => ({ name, picture, groups, input, model: build(new Network(seed, input[0])) });
+}
+
+const makers = [
+  topology('plain', 'conv1 → relu → maxpool → conv2 → relu → flatten → fc1 → relu → fc2', { conv1: 8, conv2: 6, fc1: 12 }, (n) => {
+    let x = n.relu('relu1', n.conv('conv1', n.input(3, 8, 8), 8));
+    x = n.op('MaxPool', 'maxpool', [x], { kernel_shape: [2, 2], strides: [2, 2] });
+    x = n.relu('relu2', n.conv('conv2', x, 6));
+    x = n.relu('relu3', n.gemm('fc1', n.op('Flatten', 'flat', [x], { axis: 1 }), 12));
+    return n.done(n.gemm('fc2', x, 5));
+  }),
+  topology('batch norm', 'conv1 → bn1 → relu → conv2 → bn2 → relu → pool → fc', { conv1: 8, conv2: 10 }, (n) => {
+    const x = n.relu('relu1', n.norm('bn1', n.conv('conv1', n.input(3, 8, 8), 8, 3, { bias: false })));
+    return n.head(n.relu('relu2', n.norm('bn2', n.conv('conv2', x, 10))));
+  }),
+  topology('residual', 'stem → [a → b] + stem → relu → [c → d] + … → fc', { stem: 8, a: 6, c: 5 }, (n) => {
+    const stem = n.relu('relu0', n.norm('bn0', n.conv('stem', n.input(3, 8, 8), 8)));
+    const block = (x: Value, first: string, second: string, width: number): Value => {
+      const inner = n.relu(`${first}.relu`, n.norm(`${first}.bn`, n.conv(first, x, width)));
+      return n.relu(`${second}.relu`, n.op('Add', `${second}.add`, [n.norm(`${second}.bn`, n.conv(second, inner, 8)), x]));
+    };
+    return n.head(block(block(stem, 'a', 'b', 6), 'c', 'd', 5));
+  }),
+  topology('residual 1×1', 'stem → [a → b] + shortcut(1×1, stride 2) → relu → fc', { stem: 8, a: 6, b: 12 }, (n) => {
+    const stem = n.relu('relu0', n.conv('stem', n.input(3, 8, 8), 8));
+    const inner = n.relu('relu1', n.norm('bn1', n.conv('a', stem, 6, 3, { stride: 2 })));
+    const main = n.norm('bn2', n.conv('b', inner, 12));
+    const shortcut = n.norm('bn3', n.conv('shortcut', stem, 12, 1, { stride: 2 }));
+    return n.head(n.relu('relu2', n.op('Add', 'add', [main, shortcut])));
+  }),
+  topology('residual option A', 'stem → [a → b] + pad(stem[::2, ::2]) → relu → [c → d] + … → fc', { stem: 8, a: 6, b: 8, c: 7 }, (n) => {
+    const { b } = n;
+    const stem = n.relu('relu0', n.conv('stem', n.input(3, 8, 8), 8));
+    const main = n.norm('bn1', n.conv('b', n.relu('relu1', n.conv('a', stem, 6, 3, { stride: 2 })), 16));
+    const sliced = n.op('Slice', 'slice', [stem, b.ints([0, 0]), b.ints([2 ** 31 - 1, 2 ** 31 - 1]), b.ints([2, 3]), b.ints([2, 2])]);
+    const padded = n.op('Pad', 'pad', [sliced, b.ints([0, 4, 0, 0, 0, 4, 0, 0])], { mode: 'constant' });
+    const x = n.relu('relu2', n.op('Add', 'add1', [main, padded]));
+    const next = n.norm('bn2', n.conv('d', n.relu('relu3', n.conv('c', x, 7)), 16));
+    return n.head(n.relu('relu4', n.op('Add', 'add2', [next, x])));
+  }),
+  topology('dense', 'stem → a; concat(stem, a) → b; concat(stem, a, b) → bn → relu → 1×1 → fc', { stem: 6, a: 4, b: 4, mix: 9 }, (n) => {
+    const stem = n.relu('relu0', n.conv('stem', n.input(3, 8, 8), 6));
+    const a = n.conv('a', n.relu('relu1', n.norm('bn1', stem)), 4);
+    const two = n.op('Concat', 'concat1', [stem, a], { axis: 1 });
+    const b = n.conv('b', n.relu('relu2', n.norm('bn2', two)), 4);
+    const three = n.op('Concat', 'concat2', [two, b], { axis: 1 });
+    return n.head(n.relu('relu4', n.conv('mix', n.relu('relu3', n.norm('bn3', three)), 9, 1)));
+  }),
+  topology('depthwise', 'conv1 → depthwise → 1×1 → depthwise stride 2 → 1×1 → fc', { conv1: 8, point1: 12, point2: 10 }, (n) => {
+    let x = n.relu('relu1', n.norm('bn1', n.conv('conv1', n.input(3, 8, 8), 8)));
+    x = n.relu('relu2', n.norm('bn2', n.conv('depth1', x, 8, 3, { group: 8, bias: false })));
+    x = n.relu('relu3', n.conv('point1', x, 12, 1));
+    x = n.relu('relu4', n.conv('depth2', x, 12, 3, { group: 12, stride: 2 }));
+    return n.head(n.relu('relu5', n.conv('point2', x, 10, 1)));
+  }),
+  topology('inverted residual', 'stem → [expand → depthwise → project] + stem → fc', { stem: 6, expand: 18, last: 10 }, (n) => {
+    const stem = n.conv('stem', n.input(3, 8, 8), 6);
+    const expanded = n.relu6('relu1', n.conv('expand', stem, 18, 1));
+    const depth = n.relu6('relu2', n.conv('depth', expanded, 18, 3, { group: 18 }));
+    const x = n.op('Add', 'add', [stem, n.conv('project', depth, 6, 1)]);
+    return n.head(n.relu6('relu3', n.conv('last', x, 10, 1)));
+  }),
+  topology('grouped', 'conv1 → grouped conv (4 groups) → relu → conv3 → fc', { conv1: 4, grouped: 3, conv3: 6 }, (n) => {
+    const x = n.relu('relu1', n.conv('conv1', n.input(3, 8, 8), 16));
+    const y = n.relu('relu2', n.norm('bn2', n.conv('grouped', x, 12, 3, { group: 4 })));
+    return n.head(n.relu('relu3', n.conv('conv3', y, 6)));
+  }),
+  topology('average pool and reshape', 'conv1 → average pool → reshape → fc', { conv1: 8 }, (n) => {
+    const x = n.relu('relu1', n.conv('conv1', n.input(3, 8, 8), 8));
+    const pooled = n.op('AveragePool', 'pool', [x], { kernel_shape: [4, 4], strides: [4, 4] });
+    return n.done(n.gemm('fc', n.op('Reshape', 'flat', [pooled, n.b.ints([-1, 8 * 4])]), 5, false));
+  }),
+  topology('squeeze and excite', 'conv1 → x · sigmoid(up(relu(down(pool(x))))) → conv2 → fc', { conv1: 8, down: 3, conv2: 6 }, (n) => {
+    const x = n.relu('relu1', n.conv('conv1', n.input(3, 8, 8), 8));
+    const squeezed = n.relu('relu2', n.conv('down', n.op('GlobalAveragePool', 'squeeze', [x]), 3, 1));
+    const gate = n.op('Sigmoid', 'gate', [n.conv('up', squeezed, 8, 1)]);
+    return n.head(n.relu('relu3', n.conv('conv2', n.op('Mul', 'scale', [x, gate]), 6)));
+  }),
+  topology(
+    'perceptron',
+    'Gemm → relu → MatMul → Add → relu → Gemm',
+    { fc1: 12, fc2: 9 },
+    (n) => {
+      const hidden = n.relu('relu1', n.gemm('fc1', n.input(20), 12));
+      const second = n.op('MatMul', 'fc2', [hidden, n.weights('fc2.weight', [12, 9], 0.3)]);
+      const x = n.relu('relu2', n.op('Add', 'fc2.add', [second, n.weights('fc2.bias', [9], 0.3)]));
+      return n.done(n.gemm('fc3', x, 5, false));
+    },
+    [16, 20],
+  ),
+  topology('transposed middle', 'conv1 → NHWC → scale and shift → NCHW → conv2 → fc', { conv1: 8, conv2: 6 }, (n) => {
+    const x = n.relu('relu1', n.conv('conv1', n.input(3, 8, 8), 8));
+    const nhwc = n.op('Transpose', 'nhwc', [x], { perm: [0, 2, 3, 1] });
+    const scaled = n.op('Mul', 'scale', [nhwc, n.weights('scale.weight', [8], 0.3, 1)]);
+    const shifted = n.op('Add', 'shift', [scaled, n.weights('shift.bias', [8], 0.3)]);
+    const nchw = n.op('Transpose', 'nchw', [shifted], { perm: [0, 3, 1, 2] });
+    return n.head(n.relu('relu2', n.conv('conv2', nchw, 6)));
+  }),
+  topology(
+    'channels last flatten',
+    'conv1 → NHWC → flatten → fc (a channel is every 8th column)',
+    { conv1: 8 },
+    (n) => {
+      const x = n.relu('relu1', n.conv('conv1', n.input(3, 4, 4), 8));
+      const nhwc = n.op('Transpose', 'nhwc', [x], { perm: [0, 2, 3, 1] });
+      return n.done(n.gemm('fc', n.op('Flatten', 'flat', [nhwc], { axis: 1 }), 5));
+    },
+    [2, 3, 4, 4],
+  ),
+];
+
+/** Every topology, with weights drawn from `seed`. */
+export const topologies = (seed = 1): Topology[] => makers.map((make) => make(seed));
