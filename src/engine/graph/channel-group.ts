@@ -9,7 +9,7 @@ export interface WeightMember {
   /** Length of the whole axis, channels of other groups included. */
   readonly length: number;
   readonly role: WeightRole;
-  /** Positions along the axis for each channel of the group: several where an axis was flattened or a convolution is grouped. */
+  /** Positions along the axis for each channel of the group, as many for each: several where an axis was flattened or a convolution is grouped. */
   readonly positions: ReadonlyArray<readonly number[]>;
 }
 

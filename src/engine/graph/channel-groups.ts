@@ -224,7 +224,9 @@ class GroupFinder {
     const frozen = new Map<string, { layers: string[]; channels: number; reason: string }>();
     for (const c of channels) {
       if (c.reason === undefined) {
-        const signature = `${[...c.weights.keys()].join(',')}|${[...c.values.keys()].join(',')}`;
+        // How often counts too, so that every channel of a group costs the same.
+        const members = [...c.weights, ...c.values].map(([member, positions]) => `${member}×${positions.length}`);
+        const signature = members.join(',');
         bySignature.set(signature, [...(bySignature.get(signature) ?? []), c]);
       } else {
         const layers = this.layersOf(c, axes);

@@ -2,7 +2,7 @@
 import type { ModelCost } from '../../protocol/policy';
 import { attr, type Model, type Node } from '../onnx/model';
 import { bitsPerElement, isFloat, type Tensor } from '../onnx/tensor';
-import type { ChannelGroup } from './channel-group';
+import type { ChannelGroup, ValueMember, WeightMember } from './channel-group';
 import { type Inferred, inferTypes } from './infer';
 import { layerNames } from './layer-names';
 import { nodeMacs, samplesOf } from './layers';
@@ -125,15 +125,14 @@ interface Term {
 
 /**
  * Prepares the costs of any pruned form of a model without building it: each layer is a product of its kept input and output
- * fractions, so one evaluation is a few multiplications a layer. Equal to `countCosts` of the pruned model; where channels of one
- * group have unequal numbers of positions along an axis (a concatenation of a value with part of itself), their mean is taken.
+ * fractions, so one evaluation is a few multiplications a layer. Equal to `countCosts` of the pruned model.
  */
 export function costAfter(model: Model, groups: readonly ChannelGroup[], inferred: Inferred = inferTypes(model, { batch: 1 })): CostAfter {
   const parts = new Map<string, AxisPart[]>();
   const lengths = new Map<string, number>();
   groups.forEach((g, group) => {
-    const note = (key: string, m: { length: number; positions: ReadonlyArray<readonly number[]> }): void => {
-      const share = m.positions.reduce((a, p) => a + p.length, 0) / g.channels;
+    const note = (key: string, m: WeightMember | ValueMember): void => {
+      const share = m.positions[0].length;
       const list = parts.get(key) ?? [];
       // An axis with two roles is listed twice among a group's weights but cut once.
       if (!list.some((p) => p.group === group)) list.push({ group, channels: g.channels, share });
