@@ -19,8 +19,10 @@ const duration = z
 
 export const DATA_NAMES = ['digits', 'mnist', 'fashion-mnist', 'cifar10'] as const;
 /** Methods that `method` may name. A new method is one name here and one file in engine/methods. */
-export const METHOD_NAMES = ['two-stage-ppo', 'uniform', 'random'] as const;
-export const ARCHITECTURE_NAMES = ['lenet5', 'lenet-300-100', 'resnet20'] as const;
+export const METHOD_NAMES = ['two-stage-ppo', 'episodic-ppo', 'uniform', 'random-search'] as const;
+export const ARCHITECTURE_NAMES = ['lenet5'] as const;
+/** Ways to choose the channels that are removed. */
+export const SELECTION_NAMES = ['lasso', 'backward-elimination', 'l1', 'l2'] as const;
 export const OUTPUT_FORMATS = ['onnx'] as const;
 
 const labelledFile = z
@@ -35,7 +37,7 @@ const labelledFile = z
 
 const split = z.strictObject({
   set: z.enum(['train', 'test']).describe('Which set the images come from.'),
-  from: wholeAtLeast(0).default(0).describe('First image, counted from 0.'),
+  from: z.int().default(0).describe('First image, counted from 0; a negative number counts from the end.'),
   count: wholeAtLeast(1).optional().describe('How many images; without it, all to the end of the set.'),
 });
 
@@ -80,7 +82,10 @@ const augmentationSchema = z
 
 const dataSchema = z
   .strictObject({
-    name: z.enum(DATA_NAMES).optional().describe('A known data set: generated digits (needs no files), MNIST, Fashion-MNIST or CIFAR-10.'),
+    name: z
+      .enum(DATA_NAMES)
+      .optional()
+      .describe('A known data set: generated digits (needs no files; the default), MNIST, Fashion-MNIST or CIFAR-10.'),
     folder: path
       .optional()
       .describe("Folder with the named data set's files; without it, `--data` or the environment variable ESPALIER_DATA."),
@@ -214,7 +219,7 @@ const layerOverrideSchema = z
 const pruningSchema = z
   .strictObject({
     selection: z
-      .enum(['lasso', 'backward-elimination', 'l1', 'l2'])
+      .enum(SELECTION_NAMES)
       .default('backward-elimination')
       .describe('How channels are chosen: LASSO (He 2017), backward elimination on the Gram matrix, or the smallest L1 or L2 norm.'),
     reconstruct: z
@@ -300,16 +305,28 @@ const agentSchema = z
     actorLearningRate: positive.default(1e-4).describe("Learning rate of the actor's network (Adam)."),
     criticLearningRate: positive.default(1e-3).describe("Learning rate of the critic's network (Adam)."),
     hidden: wholeAtLeast(1).default(64).describe('Units of the one hidden layer of actor and critic.'),
-    sigma: positive.default(0.5).describe('Standard deviation σ of exploration at the start, as a share of the action range.'),
-    sigmaDecay: positive.max(1).default(0.95).describe('Factor on σ after each episode.'),
-    targetSigma: z.number().min(0).default(0.2).describe('Noise σ̃ of the target action, as a share of the range.'),
-    targetClip: z.number().min(0).default(0.5).describe('Clip c̃ of that noise, as a share of the range.'),
-    tau: positive.max(1).default(0.005).describe('Step τ of the slow target networks.'),
+    noise: z
+      .strictObject({
+        start: positive.default(0.5).describe('Standard deviation σ at the start, as a share of the action range.'),
+        decay: positive.max(1).default(0.95).describe('Factor on σ after each episode.'),
+        floor: positive.default(0.01).describe('Least σ; it keeps probability ratios finite.'),
+      })
+      .prefault({})
+      .describe('Exploration noise of the actions.'),
     minibatch: wholeAtLeast(1).default(64).describe('Transitions of one update.'),
-    replay: wholeAtLeast(1)
+    replayCapacity: wholeAtLeast(1)
       .default(2000)
       .describe("Transitions kept for the critic; the actor's loss uses only the current and the previous policy's."),
-    clipRatio: positive.lt(1).default(0.2).describe('Clip of the probability ratio ρ.'),
+    learningStarts: wholeAtLeast(1).default(64).describe('Transitions before the first update.'),
+    clip: z.boolean().default(true).describe('The clipped objective min(ρ·Q, clip(ρ, 1 − c, 1 + c)·Q); off: ρ·Q.'),
+    clipCoefficient: positive.lt(1).default(0.2).describe('Clip c of the probability ratio ρ.'),
+    slowTargets: z.boolean().default(true).describe('Smoothed policy update: target networks follow slowly.'),
+    tau: positive.max(1).default(0.005).describe('Step τ of the slow target networks.'),
+    targetNoise: z.boolean().default(true).describe('Target policy regularisation: clipped noise on the target action.'),
+    targetNoiseSigma: z.number().min(0).default(0.2).describe('Noise σ̃ of the target action, as a share of the range.'),
+    targetNoiseClip: z.number().min(0).default(0.5).describe('Clip c̃ of that noise, as a share of the range.'),
+    perStepUpdates: z.boolean().default(true).describe('One minibatch at every time step; off: as many at the end of the episode.'),
+    updatesPerStep: wholeAtLeast(1).default(1).describe('Minibatches at each time step.'),
     normalizeQ: z
       .boolean()
       .default(true)
@@ -319,9 +336,11 @@ const agentSchema = z
 
 const recoverySchema = z
   .strictObject({
-    epochs: z.number().min(0).default(1).describe('Epochs of fine-tuning after the search; 0 for none.'),
+    epochs: wholeAtLeast(0).default(1).describe('Epochs of fine-tuning after the search; 0 for none.'),
     learningRate: positive.default(0.01).describe('Learning rate at the start.'),
     schedule: z.enum(['cosine', 'exponential', 'constant']).default('cosine').describe('How the learning rate falls.'),
+    decay: positive.max(1).default(0.99).describe('Factor on the learning rate after each epoch, for the exponential schedule.'),
+    warmUpEpochs: z.number().min(0).default(0).describe('Epochs over which the learning rate rises from 0.'),
     batch: wholeAtLeast(1).default(128).describe('Images of one step.'),
     momentum: share.lt(1).default(0.9).describe('Momentum of SGD.'),
     weightDecay: z.number().min(0).default(5e-4).describe('Weight decay (L2).'),
@@ -339,9 +358,11 @@ const recoverySchema = z
 const trainSchema = z
   .strictObject({
     architecture: z.enum(ARCHITECTURE_NAMES).default('lenet5').describe('Network to train.'),
-    epochs: positive.default(5).describe('Epochs.'),
+    epochs: wholeAtLeast(1).default(5).describe('Epochs.'),
     learningRate: positive.default(0.05).describe('Learning rate at the start.'),
     schedule: z.enum(['cosine', 'exponential', 'constant']).default('cosine').describe('How the learning rate falls.'),
+    decay: positive.max(1).default(0.99).describe('Factor on the learning rate after each epoch, for the exponential schedule.'),
+    warmUpEpochs: z.number().min(0).default(0).describe('Epochs over which the learning rate rises from 0.'),
     batch: wholeAtLeast(1).default(128).describe('Images of one step.'),
     momentum: share.lt(1).default(0.9).describe('Momentum of SGD.'),
     weightDecay: z.number().min(0).default(5e-4).describe('Weight decay (L2).'),
@@ -412,6 +433,7 @@ export type RecoverySettings = Config['recovery'];
 export type TrainSettings = NonNullable<Config['train']>;
 export type RewardSettings = Config['reward'];
 export type DataName = (typeof DATA_NAMES)[number];
+export type SelectionName = (typeof SELECTION_NAMES)[number];
 export type MethodName = (typeof METHOD_NAMES)[number];
 
 /** A budget of the goal as an absolute figure: up to 1 it is a share of the original's. */

@@ -64,9 +64,9 @@ export const progressSchema = z.object({
 });
 export type Progress = z.output<typeof progressSchema>;
 
-/** Every event says how many seconds of running time the run had behind it (pauses between resumes not counted). */
+/** An event may say how many seconds of running time the run had behind it (pauses between resumes not counted). */
 const event = <T extends string, S extends z.core.$ZodLooseShape>(type: T, shape: S) =>
-  z.object({ type: z.literal(type), seconds, ...shape });
+  z.object({ type: z.literal(type), seconds: seconds.optional(), ...shape });
 
 /** First line of a journal. */
 export const runHeaderSchema = event('header', {
@@ -101,10 +101,15 @@ export const evaluationEventSchema = event('evaluation', {
   policy: policySchema,
   outcome: z.object({ accuracy: z.number().min(0).max(1), flops: z.number().min(0), measures: z.record(z.string(), z.number()) }),
   images: count,
+  /** What was measured, in short: the same key in the same run always has the same outcome. */
+  key: z.string(),
   /** True where the same policy had been scored before and was not run again. */
   cached: z.boolean(),
 });
 export type EvaluationEvent = z.output<typeof evaluationEventSchema>;
+
+/** A result that resuming recalls instead of measuring it again. */
+export const measurementEventSchema = event('measurement', { key: z.string(), result: z.unknown() });
 
 export const updateEventSchema = event('update', { episode: count, step: count, diagnostics: diagnosticsSchema });
 export type UpdateEvent = z.output<typeof updateEventSchema>;
@@ -155,6 +160,7 @@ export const runEventSchema = z.discriminatedUnion('type', [
   originalEventSchema,
   phaseEventSchema,
   evaluationEventSchema,
+  measurementEventSchema,
   updateEventSchema,
   episodeEventSchema,
   candidateEventSchema,

@@ -27,7 +27,12 @@ parentPort!.on('message', (request: ThreadRequest) => {
       const error = e as Error;
       answer = {
         id: request.id,
-        error: { message: error.message, stack: error.stack, user: e instanceof UserError, hint: e instanceof UserError ? e.hint : undefined },
+        error: {
+          message: error.message,
+          stack: error.stack,
+          user: e instanceof UserError,
+          hint: e instanceof UserError ? e.hint : undefined,
+        },
       };
     }
     parentPort!.postMessage(answer);

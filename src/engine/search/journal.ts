@@ -3,23 +3,12 @@
  * under a key that says what was measured, so a run that starts again finds what is already known instead of measuring it.
  */
 import { closeSync, existsSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import type { RunEvent } from '../../protocol/run-events';
 import { diskError } from './atomic-file';
 
-export interface JournalEvent {
-  readonly type: string;
-  readonly [field: string]: unknown;
-}
-
-/** A stored measurement: what was measured, and the result. */
-interface Measurement extends JournalEvent {
-  readonly type: 'measurement';
-  readonly key: string;
-  readonly result: unknown;
-}
-
 /** Events of a journal file; a last line cut short by a crash is left out. `length` is the byte length of the whole lines. */
-export function readJournal(path: string): { events: JournalEvent[]; length: number } {
-  const events: JournalEvent[] = [];
+export function readJournal(path: string): { events: RunEvent[]; length: number } {
+  const events: RunEvent[] = [];
   if (!existsSync(path)) return { events, length: 0 };
   const bytes = readFileSync(path);
   let from = 0;
@@ -27,7 +16,7 @@ export function readJournal(path: string): { events: JournalEvent[]; length: num
     const end = bytes.indexOf(10, from);
     if (end < 0) break;
     try {
-      events.push(JSON.parse(bytes.toString('utf8', from, end)) as JournalEvent);
+      events.push(JSON.parse(bytes.toString('utf8', from, end)) as RunEvent);
     } catch {
       // A line written half before a crash and half after would lie here; everything from it on is measured again.
       break;
@@ -40,15 +29,18 @@ export function readJournal(path: string): { events: JournalEvent[]; length: num
 export class Journal {
   private readonly known = new Map<string, unknown>();
   private readonly fd: number;
+  /** Events that were there when the journal was opened. */
+  readonly earlier: readonly RunEvent[];
 
   /** Opens a journal to append to; a line cut short is removed first. */
   constructor(
     readonly path: string,
     /** Called after each event was written. */
-    private readonly onEvent: (event: JournalEvent) => void = () => {},
+    private readonly onEvent: (event: RunEvent) => void = () => {},
   ) {
     const { events, length } = readJournal(path);
-    for (const e of events) if (e.type === 'measurement') this.known.set((e as Measurement).key, (e as Measurement).result);
+    this.earlier = events;
+    for (const e of events) this.learn(e);
     try {
       this.fd = openSync(path, 'a');
       ftruncateSync(this.fd, length);
@@ -57,13 +49,14 @@ export class Journal {
     }
   }
 
-  append(event: JournalEvent): void {
+  append(event: RunEvent): void {
     const line = new TextEncoder().encode(`${JSON.stringify(event)}\n`);
     try {
       for (let at = 0; at < line.byteLength; ) at += writeSync(this.fd, line, at, line.byteLength - at);
     } catch (cause) {
       throw diskError(this.path, cause);
     }
+    this.learn(event);
     this.onEvent(event);
   }
 
@@ -72,18 +65,12 @@ export class Journal {
     return this.known.get(key) as T | undefined;
   }
 
-  /** Stores a result; later runs of the same journal recall it. */
-  remember(key: string, result: unknown): void {
-    this.known.set(key, result);
-    this.append({ type: 'measurement', key, result });
-  }
-
-  /** Measurements stored so far. */
-  get measurements(): number {
-    return this.known.size;
-  }
-
   close(): void {
     closeSync(this.fd);
+  }
+
+  private learn(event: RunEvent): void {
+    if (event.type === 'measurement') this.known.set(event.key, event.result);
+    else if (event.type === 'evaluation') this.known.set(event.key, event.outcome);
   }
 }

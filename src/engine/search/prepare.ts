@@ -1,0 +1,245 @@
+/** Everything that is decided before the first episode: the model read and normalised, the data cut into its parts, every check made. */
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, isAbsolute, resolve } from 'node:path';
+import type { Config, DataSettings } from '../../protocol/config';
+import { resolveSplits, type SplitRange } from '../../protocol/splits';
+import { BatchPipeline } from '../data/batches';
+import type { Augmentation, DataSource, Dataset, Normalization, Split } from '../data/dataset';
+import { type DataSpec, locateDataset } from '../data/locate';
+import { normalizations } from '../data/normalize';
+import { UserError } from '../errors';
+import type { ChannelGroup, FrozenReason } from '../graph/channel-group';
+import { findChannelGroups } from '../graph/channel-groups';
+import { countCosts, type ModelCosts } from '../graph/costs';
+import { type Layer, quantizableLayers } from '../graph/layers';
+import { normalize } from '../graph/passes/normalize';
+import { loadModel } from '../onnx/file';
+import type { Model } from '../onnx/model';
+import { elementCount } from '../onnx/tensor';
+import { accuracyOf, argmaxRows, checkFits, predict, type ScoringSet, scoringSignature } from '../runtime/evaluate';
+import type { SampleSet } from './actor';
+
+export interface Prepared {
+  readonly modelPath: string;
+  /** SHA-256 of the model's file, in hexadecimal. */
+  readonly sha256: string;
+  /** As read, after the normalising passes; float, batch normalisation still in place. */
+  readonly model: Model;
+  readonly costs: ModelCosts;
+  readonly groups: readonly ChannelGroup[];
+  readonly frozen: readonly FrozenReason[];
+  readonly layers: readonly Layer[];
+  readonly data: PreparedData;
+  /** Things worth saying that do not stop the run. */
+  readonly notes: readonly string[];
+}
+
+export interface PreparedData {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly classes: number;
+  readonly labelled: boolean;
+  readonly normalization: Normalization;
+  readonly augmentation?: Augmentation;
+  /** Held-out samples that score candidates. */
+  readonly search: ScoringSet;
+  /** Samples of the reported accuracy, which the search never sees. */
+  readonly report: ScoringSet;
+  /** Training samples for reconstruction and ranges. */
+  readonly calibration: SampleSet;
+  /** Samples for fine-tuning; absent where there are none with labels and none to distil on. */
+  readonly train?: Split;
+}
+
+export interface PrepareOptions {
+  /** Folder that the config's paths are relative to. */
+  readonly folder: string;
+  /** What `--data` named. */
+  readonly dataFolder?: string;
+  readonly threads?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Reads and checks model and data. @throws UserError naming the file or field and the next step */
+export async function prepare(config: Config, options: PrepareOptions): Promise<Prepared> {
+  const modelPath = isAbsolute(config.model) ? config.model : resolve(options.folder, config.model);
+  if (!existsSync(modelPath))
+    throw new UserError(`${modelPath}: no such model file`, 'Check "model" in the config, or the path on the command line.');
+  const original = loadModel(modelPath);
+  const normalized = normalize(original);
+  const model = normalized.model;
+  const { groups, frozen } = findChannelGroups(model);
+  const layers = quantizableLayers(model);
+  const costs = countCosts(model);
+  if (layers.length === 0) {
+    throw new UserError(
+      `${modelPath}: the model has no convolution or linear layer with constant weights`,
+      'There is nothing to prune or quantise in it.',
+    );
+  }
+  const source = loadData(config.data, options);
+  const notes = [...normalized.notes];
+  const data = await prepareData(config, model, source, options, notes);
+  return {
+    modelPath,
+    sha256: createHash('sha256').update(readFileSync(modelPath)).digest('hex'),
+    model,
+    costs,
+    groups,
+    frozen,
+    layers,
+    data,
+    notes,
+  };
+}
+
+/** The data a config names. */
+export function loadData(data: DataSettings, options: Pick<PrepareOptions, 'folder' | 'dataFolder'>): DataSource {
+  const dataFolder = data.folder !== undefined ? resolve(options.folder, data.folder) : options.dataFolder;
+  const located = (spec: DataSpec): DataSource => locateDataset(spec, { dataFolder, baseFolder: options.folder });
+  const { files } = data;
+  if (files) {
+    if (files.inputs !== undefined) return located(files.inputs);
+    const part = (entry: typeof files.train): { inputs: string; labels?: string } | string | undefined => entry;
+    const [train, test] = [part(files.train), part(files.test)];
+    // A single path is an archive or folder that names its own parts.
+    if (typeof train === 'string' && (test === undefined || test === train)) return located(train);
+    if (typeof test === 'string' && train === undefined) return located(test);
+    if (typeof train === 'string' && typeof test === 'string') {
+      const [a, b] = [located(train), located(test)];
+      return { ...a, test: b.test ?? b.train };
+    }
+    return located({ train: train as { inputs: string; labels?: string }, test: test as { inputs: string; labels?: string } });
+  }
+  if (data.name === undefined || data.name === 'digits') return located({ digits: data.digits });
+  return located(data.name);
+}
+
+async function prepareData(
+  config: Config,
+  model: Model,
+  source: DataSource,
+  options: PrepareOptions,
+  notes: string[],
+): Promise<PreparedData> {
+  const any = source.test ?? source.train;
+  if (!any) throw new UserError(`${source.name} holds no samples`);
+  checkFits(model, any.shape, `data set ${source.name}`);
+  const { splits, problems } = resolveSplits(config.data, { train: source.train?.count, test: source.test?.count });
+  if (problems.length > 0) throw new UserError(problems[0], 'Edit "data.splits" in the config.');
+  const labelled = any.labels !== undefined;
+  const pick = (range: SplitRange | undefined, use: string): Split => {
+    if (!range) throw new UserError(`the data has no samples for ${use}`, `Give it some with "data.splits.${use}".`);
+    return rowsOf(source[range.set]!, range.from, range.to);
+  };
+  const searchRange = splits.search;
+  const search = pick(
+    searchRange && config.search.images
+      ? { ...searchRange, to: Math.min(searchRange.to, searchRange.from + config.search.images) }
+      : searchRange,
+    'search',
+  );
+  const report = splits.report ? pick(splits.report, 'report') : search;
+  const calibrationSplit = splits.calibration ?? splits.search;
+  const calibration = firstRows(pick(calibrationSplit, 'calibration'), config.pruning.calibrationImages);
+
+  const classes = await countClasses(model, any, options);
+  if (labelled && any.classes !== undefined && any.classes > classes) {
+    throw new UserError(
+      `${source.name} has ${any.classes} classes, but the model answers with ${classes}`,
+      'Choose the data set the model was made for.',
+    );
+  }
+  const normalization = await chooseNormalization(config, model, source, search, options, notes);
+  const scoring = async (split: Split): Promise<ScoringSet> => {
+    const samples = await materialize(split, normalization);
+    const labels = labelled ? labelsOf(split) : await answersOf(model, samples, options);
+    return { ...samples, labels };
+  };
+  return {
+    name: source.name,
+    shape: any.shape,
+    classes,
+    labelled,
+    normalization,
+    augmentation: config.data.augmentation,
+    search: await scoring(search),
+    report: report === search ? await scoring(search) : await scoring(report),
+    calibration: await materialize(calibration, normalization),
+    train: splits.train && pick(splits.train, 'train'),
+  };
+}
+
+const rowsOf = (dataset: Dataset, from: number, to: number): Split => ({
+  dataset,
+  rows: Uint32Array.from({ length: to - from }, (_, i) => from + i),
+});
+const firstRows = ({ dataset, rows }: Split, count: number): Split => ({ dataset, rows: rows.slice(0, count) });
+const labelsOf = ({ dataset, rows }: Split): Int32Array => Int32Array.from(rows, (r) => dataset.labels![r]);
+
+/** All samples of a split as one block of model inputs. */
+export async function materialize(split: Split, normalization: Normalization): Promise<SampleSet> {
+  const { shape } = split.dataset;
+  const size = elementCount(shape);
+  const inputs = new Float32Array(new SharedArrayBuffer(split.rows.length * size * 4));
+  const pipeline = new BatchPipeline(split, { batch: 500, normalization, dropLast: false });
+  let at = 0;
+  for await (const batch of pipeline.batches(0)) {
+    inputs.set(batch.inputs.subarray(0, batch.count * size), at);
+    at += batch.count * size;
+  }
+  return { inputs, shape, count: split.rows.length };
+}
+
+/** Without labels the original model's own answers are the truth: accuracy is then agreement with it. */
+async function answersOf(model: Model, samples: SampleSet, options: PrepareOptions): Promise<Int32Array> {
+  const { scores, classes } = await predict(model, scoringSignature(model), samples, { threads: options.threads, signal: options.signal });
+  return argmaxRows(scores, classes);
+}
+
+async function countClasses(model: Model, dataset: Dataset, options: PrepareOptions): Promise<number> {
+  const one = { inputs: new Float32Array(elementCount(dataset.shape)), shape: dataset.shape, count: 1 };
+  return (await predict(model, scoringSignature(model), one, { threads: options.threads })).classes;
+}
+
+/** Samples on which the usual normalisations are tried. */
+const PROBE = 500;
+
+/**
+ * The config's normalisation, or else whichever of the usual ones the model answers best with: a model file does not say how its
+ * inputs were scaled, and a wrong guess costs accuracy that no later step gives back.
+ */
+async function chooseNormalization(
+  config: Config,
+  model: Model,
+  source: DataSource,
+  search: Split,
+  options: PrepareOptions,
+  notes: string[],
+): Promise<Normalization> {
+  if (config.data.normalization) return config.data.normalization;
+  if (!source.test?.labels && !source.train?.labels) return source.normalization;
+  const probe = firstRows(search, PROBE);
+  if (!(probe.dataset.inputs instanceof Uint8Array)) return source.normalization;
+  const labels = labelsOf(probe);
+  let best = { name: 'usual', normalization: source.normalization, accuracy: -1 };
+  const usual = Object.entries(normalizations).filter(([, n]) => n.mean.length === 1 || n.mean.length === probe.dataset.shape[0]);
+  for (const [name, normalization] of [[source.name, source.normalization] as const, ...usual]) {
+    const accuracy = await accuracyOf(
+      model,
+      { ...(await materialize(probe, normalization)), labels },
+      { threads: options.threads, signal: options.signal },
+    );
+    if (accuracy > best.accuracy) best = { name, normalization, accuracy };
+  }
+  if (best.normalization !== source.normalization) {
+    notes.push(
+      `input normalisation '${best.name}' (scale ${best.normalization.scale}, mean ${best.normalization.mean.join(', ')}, std ${best.normalization.std.join(', ')}) suits the model best: ${(100 * best.accuracy).toFixed(1)} % of ${probe.rows.length} images; set "data.normalization" to choose another`,
+    );
+  }
+  return best.normalization;
+}
+
+/** Folder of a config file, for paths relative to it. */
+export const configFolder = (configPath: string): string => dirname(resolve(configPath));
