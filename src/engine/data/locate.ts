@@ -175,7 +175,7 @@ function idxFolder(name: string, folder: string, only?: 'train' | 'test'): DataS
   if (!train && !test) return undefined;
   const normalization =
     name === 'fashion-mnist' ? normalizations['fashion-mnist'] : name === 'mnist' ? normalizations.mnist : normalizations.unit;
-  return { name, train, test, normalization };
+  return { name, ...sameClasses(train, test), normalization };
 }
 
 function cifarFolder(folder: string, only?: 'train' | 'test'): DataSource | undefined {

@@ -68,7 +68,7 @@ export function parseNpy(bytes: Uint8Array, name: string): NpyArray {
 function values(bytes: Uint8Array, start: number, size: number, type: string, name: string): NpyArray['values'] {
   if (type === 'u1') return bytes.subarray(start);
   // A copy begins at an address that wider types can be read from. All platforms Node runs on here are little-endian.
-  const { buffer } = bytes.slice(start);
+  const { buffer } = new Uint8Array(bytes.subarray(start));
   if (type === 'f4') return new Float32Array(buffer, 0, size);
   if (type === 'i4') return new Int32Array(buffer, 0, size);
   if (type === 'f8') return Float32Array.from(new Float64Array(buffer, 0, size));
