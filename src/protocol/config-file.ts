@@ -173,6 +173,11 @@ function accepts(node: SchemaNode): string[] {
   return node.type ? [EXPECTED[node.type] ?? node.type] : [];
 }
 
+/** The fixed texts that a schema takes. */
+function textsOf(node: SchemaNode): string[] {
+  return [...(node.enum ?? []), node.const, ...(node.anyOf ?? []).flatMap(textsOf)].filter((v): v is string => typeof v === 'string');
+}
+
 function alternatives(words: readonly string[]): string {
   const unique = [...new Set(words)];
   return unique.length <= 1 ? (unique[0] ?? 'something else') : `${unique.slice(0, -1).join(', ')} or ${unique[unique.length - 1]}`;
@@ -229,7 +234,14 @@ function addIssue(reader: Reader, root: Node, issue: z.core.$ZodIssue, base: Con
         (branch) => branch.length > 0 && branch.every((i) => i.path.length > 0 || i.code === 'unrecognized_keys'),
       );
       if (meant) for (const inner of meant) addIssue(reader, root, inner, path);
-      else error(`${subject} must be ${alternatives(schemasAt(path).flatMap(accepts))}, not ${kindText(value)}`);
+      else {
+        const schemas = schemasAt(path);
+        const suggestion = typeof value === 'string' ? nearestName(value, schemas.flatMap(textsOf)) : undefined;
+        error(
+          `${subject} must be ${alternatives(schemas.flatMap(accepts))}, not ${kindText(value)}${suggestion ? ` (did you mean ${suggestion}?)` : ''}`,
+          suggestion === undefined ? undefined : JSON.stringify(suggestion),
+        );
+      }
       return;
     }
     default:

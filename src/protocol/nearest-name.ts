@@ -18,20 +18,21 @@ export function editDistance(a: string, b: string): number {
 
 /**
  * The known name nearest to `name`, or undefined where none is near (more than a third of its letters differ).
- * Case does not count: `Accuracy` suggests `accuracy`.
+ * Case does not count: `Accuracy` suggests `accuracy`; and where nothing is near, three letters or more suggest a name that begins with them.
  */
 export function nearestName(name: string, known: Iterable<string>): string | undefined {
   // A very long "name" is not a typing error, and the distance costs its length squared.
   if (name.length > 64) return undefined;
   const wanted = name.toLowerCase();
+  const names = [...known];
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(name.length / 3)) + 1;
-  for (const candidate of known) {
+  for (const candidate of names) {
     const distance = editDistance(wanted, candidate.toLowerCase());
     if (distance < bestDistance) {
       best = candidate;
       bestDistance = distance;
     }
   }
-  return best;
+  return best ?? (wanted.length >= 3 ? names.find((candidate) => candidate.toLowerCase().startsWith(wanted)) : undefined);
 }

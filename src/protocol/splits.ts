@@ -26,26 +26,26 @@ const CALIBRATION_IMAGES = 2000;
 
 /**
  * Ranges for each use: as the config says, otherwise as suits the data.
- * - MNIST, Fashion-MNIST, digits, and data without a test set: the search is scored on the end of the training set (5,000 images, at most a
- *   fifth), the report on the whole test set.
- * - CIFAR-10 and your own files with a test set: the search is scored on the first 2,000 test images (at most two fifths), the report on the
- *   others, because a pretrained network has seen every training image and scores near 100 % there.
+ * - MNIST, Fashion-MNIST, digits: the search is scored on the end of the training set (5,000 images, at most a fifth), the report on the whole
+ *   test set.
+ * - CIFAR-10, your own files with a test set, and data with nothing but a test set: the search is scored on the first 2,000 test images (at most
+ *   two fifths), the report on the others, because a pretrained network has seen every training image and scores near 100 % there.
+ * - Nothing but a training set: its last fifth, half for the search, half for the report.
  */
 export function resolveSplits(data: DataSettings, sizes: SetSizes): ResolvedSplits {
   const problems: string[] = [];
-  const train = sizes.train ?? 0;
-  const test = sizes.test ?? 0;
-  const whole = (set: 'train' | 'test', from: number, to: number): SplitRange | undefined => (to > from ? { set, from, to } : undefined);
+  const { train = 0, test = 0 } = sizes;
+  const range = (set: 'train' | 'test', from: number, to: number): SplitRange | undefined => (to > from ? { set, from, to } : undefined);
 
-  const pretrained = test > 0 && (data.name === undefined || data.name === 'cifar10');
+  const pretrained = test > 0 && (data.files !== undefined || data.name === 'cifar10' || train === 0);
   const heldOut = pretrained ? Math.min(2000, Math.floor((test * 2) / 5)) : Math.min(5000, Math.floor(train / 5));
   const trainEnd = pretrained ? train : train - heldOut;
+  const half = trainEnd + Math.ceil(heldOut / 2);
   const defaults: Record<SplitUse, SplitRange | undefined> = {
-    search: pretrained ? whole('test', 0, heldOut) : whole('train', trainEnd, train),
-    // Without a test set the held-out part serves both, which is said below.
-    report: pretrained ? whole('test', heldOut, test) : test > 0 ? whole('test', 0, test) : whole('train', trainEnd, train),
-    train: whole('train', 0, trainEnd),
-    calibration: whole('train', 0, Math.min(CALIBRATION_IMAGES, trainEnd)),
+    search: pretrained ? range('test', 0, heldOut) : range('train', trainEnd, test > 0 ? train : half),
+    report: pretrained ? range('test', heldOut, test) : test > 0 ? range('test', 0, test) : range('train', half, train),
+    train: range('train', 0, trainEnd),
+    calibration: range('train', 0, Math.min(CALIBRATION_IMAGES, trainEnd)),
   };
 
   const resolve = (use: SplitUse): SplitRange | undefined => {
@@ -56,12 +56,15 @@ export function resolveSplits(data: DataSettings, sizes: SetSizes): ResolvedSpli
       problems.push(`'data.splits.${use}' names the ${given.set} set, but the data has none`);
       return undefined;
     }
-    const to = given.count === undefined ? size : given.from + given.count;
-    if (given.from >= size || to > size) {
-      problems.push(`'data.splits.${use}' asks for images ${given.from} to ${to - 1}, but the ${given.set} set has ${size}`);
+    const from = given.from < 0 ? size + given.from : given.from;
+    const to = given.count === undefined ? size : from + given.count;
+    if (from < 0 || from >= size || to > size) {
+      problems.push(
+        `'data.splits.${use}' asks for ${given.count ?? 'all'} images from ${given.from}, but the ${given.set} set has ${size}`,
+      );
       return undefined;
     }
-    return { set: given.set, from: given.from, to };
+    return { set: given.set, from, to };
   };
 
   const splits = { search: resolve('search'), report: resolve('report'), train: resolve('train'), calibration: resolve('calibration') };
