@@ -128,7 +128,7 @@ const slice: Operator = {
         axis,
         Int32Array.from({ length: count }, (_, i) => atoms[first + i * range.step]),
       );
-      if (Math.abs(range.step) !== 1) context.freeze(atoms, `${nodeLabel(context)} takes every ${Math.abs(range.step)}th of them`);
+      if (Math.abs(range.step) !== 1) context.freeze(atoms, `${nodeLabel(context)} takes only one in ${Math.abs(range.step)} of them`);
     }
   },
   shrink(context) {
