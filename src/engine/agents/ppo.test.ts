@@ -1,0 +1,214 @@
+import { describe, expect, test } from 'vitest';
+import { UserError } from '../errors.js';
+import { Random } from '../random.js';
+import type { AgentState } from './agent.js';
+import { decodeFloats } from './float-codec.js';
+import { PpoAgent, type PpoOptions } from './ppo.js';
+import { loadTensorBackend } from './tensor-backend.js';
+import { describeAgent } from './testing/conformance.js';
+import { BudgetChain, IdentityBandit } from './testing/known-answer.js';
+import { ppoUpdateByHand } from './testing/ppo-by-hand.js';
+import { runEpisode } from './testing/rollout.js';
+import { playUpToAnUpdate } from './testing/update-scenario.js';
+
+const backend = await loadTensorBackend('js');
+
+describeAgent('PPO, plain', (environment, random) => new PpoAgent(backend, environment.observationSize, random), { learns: false });
+
+const numbers = (encoded: unknown): number[] =>
+  (encoded as string[]).flatMap((text) => [...decodeFloats(text, Buffer.from(text, 'base64').length / 4)]);
+
+const largestDifference = (a: readonly number[], b: readonly number[]): number => {
+  expect(a.length).toBe(b.length);
+  return a.reduce((largest, value, i) => Math.max(largest, Math.abs(value - b[i])), 0);
+};
+
+describe('one update', () => {
+  test('equals the method computed by hand in float64, gradients by finite differences', async () => {
+    const { before, transition, after, diagnostics, sigma, observationSize, environment } = await playUpToAnUpdate(backend);
+    const hand = ppoUpdateByHand(before, transition, environment.reward, observationSize, sigma);
+    for (const network of ['actor', 'critic', 'targetActor', 'targetCritic'] as const) {
+      expect(largestDifference(numbers(after[network]), hand[network].flat()), network).toBeLessThan(1e-5);
+      expect(largestDifference(numbers(after[network]), numbers(before[network])), `${network} moved`).toBeGreaterThan(1e-6);
+    }
+    // Adam's first moment tells the gradient: m = 0.9·m_before + 0.1·g.
+    const gradient = (optimiser: 'actorOptimiser' | 'criticOptimiser'): number[] => {
+      const old = numbers((before[optimiser] as AgentState)['mean']);
+      return numbers((after[optimiser] as AgentState)['mean']).map((m, i) => (m - 0.9 * old[i]) / 0.1);
+    };
+    const scale = (values: readonly number[]) => Math.max(1, ...values.map(Math.abs));
+    const criticGradient = hand.criticGradient.flat();
+    expect(largestDifference(gradient('criticOptimiser'), criticGradient) / scale(criticGradient)).toBeLessThan(1e-5);
+    const actorGradient = hand.actorGradient.flat();
+    expect(largestDifference(gradient('actorOptimiser'), actorGradient) / scale(actorGradient)).toBeLessThan(1e-5);
+    expect(Math.abs(diagnostics.criticLoss - hand.criticLoss)).toBeLessThan(1e-5);
+    expect(Math.abs(diagnostics.actorLoss - hand.actorLoss)).toBeLessThan(1e-5);
+  });
+
+  test('takes a few milliseconds in pure JavaScript', async () => {
+    const environment = new IdentityBandit(new Random(1));
+    const agent = new PpoAgent(backend, environment.observationSize, new Random(2), { learningStarts: 1 });
+    const times: number[] = [];
+    for (let episode = 0; episode < 8; episode++) {
+      const start = performance.now();
+      await runEpisode(agent, environment, environment.reward);
+      times.push((performance.now() - start) / environment.steps);
+    }
+    // About 2.5 ms on an idle core; the bound leaves room for a loaded machine.
+    expect(Math.min(...times)).toBeLessThan(25);
+  });
+
+  test('leaves no tensors behind', async () => {
+    const environment = new IdentityBandit(new Random(1));
+    const agent = new PpoAgent(backend, environment.observationSize, new Random(2), {
+      learningStarts: 1,
+      criticScreening: 4,
+      screeningStarts: 2,
+    });
+    const before = backend.tf.memory().numTensors;
+    await runEpisode(agent, environment, environment.reward);
+    expect(backend.tf.memory().numTensors).toBe(before);
+  });
+
+  test('reports finite diagnostics in their ranges', async () => {
+    const { diagnostics } = await playUpToAnUpdate(backend);
+    for (const value of Object.values(diagnostics)) expect(Number.isFinite(value)).toBe(true);
+    expect(diagnostics.approxKl).toBeGreaterThanOrEqual(0);
+    expect(diagnostics.clipFraction).toBeGreaterThanOrEqual(0);
+    expect(diagnostics.clipFraction).toBeLessThanOrEqual(1);
+    expect(diagnostics.explainedVariance).toBeLessThanOrEqual(1);
+  });
+});
+
+describe('each of the four parts, and each improvement, changes what is learned', () => {
+  const play = async (options: Partial<PpoOptions>, episodes = 6) => {
+    const environment = new BudgetChain(new Random(3));
+    const agent = new PpoAgent(backend, environment.observationSize, new Random(4), {
+      learningStarts: 8,
+      actorLearningRate: 1e-2,
+      noise: { start: 0.5, decay: 0.8, floor: 0.01 },
+      ...options,
+    });
+    for (let episode = 0; episode < episodes; episode++) await runEpisode(agent, environment, environment.reward);
+    return JSON.stringify([agent.state()['actor'], agent.state()['critic']]);
+  };
+
+  test.each<Partial<PpoOptions>>([
+    { clip: false },
+    { slowTargets: false },
+    { targetNoise: false },
+    { perStepUpdates: false },
+    { normalizeQ: false },
+    { stateBaseline: true },
+    { normalizeRewards: true },
+    { resampleActions: true },
+    { returnSteps: 3 },
+    { updatesPerStep: 2 },
+    { warmUp: 24 },
+    { criticScreening: 4, screeningStarts: 16 },
+  ])('%o', async (options) => {
+    const changed = await play(options);
+    expect(changed).not.toBe(await play({}));
+    expect(changed).toBe(await play(options));
+  });
+
+  test('without per-step updates the networks rest until the round ends', async () => {
+    const environment = new IdentityBandit(new Random(3));
+    const agent = new PpoAgent(backend, environment.observationSize, new Random(4), { perStepUpdates: false, learningStarts: 1 });
+    const weights = JSON.stringify(agent.state()['critic']);
+    const step = await environment.reset();
+    const { value, logProbability } = agent.act(step);
+    const { executed, outcome, next, done } = await environment.step(value);
+    const transition = { ...step, action: executed, sample: value, logProbability, outcome, next, done, actor: 0 };
+    expect(agent.observe(transition, environment.reward)).toBeUndefined();
+    expect(JSON.stringify(agent.state()['critic'])).toBe(weights);
+    expect(agent.endRound(environment.reward)).toBeDefined();
+    expect(JSON.stringify(agent.state()['critic'])).not.toBe(weights);
+  });
+});
+
+describe('the options that help', () => {
+  test('an initial policy is what the agent starts from', async () => {
+    const environment = new IdentityBandit(new Random(5));
+    const initialPolicy = [];
+    let step = await environment.reset();
+    for (const action of environment.answer) {
+      initialPolicy.push({ step, action });
+      const { next } = await environment.step(action);
+      if (next) step = next;
+    }
+    const agent = new PpoAgent(backend, environment.observationSize, new Random(6), { initialPolicy });
+    for (const decision of initialPolicy) {
+      expect(Math.abs(agent.act(decision.step, { deterministic: true }).value - decision.action)).toBeLessThan(0.03);
+    }
+  });
+
+  test('σ falls by 0.95 with each ended episode, down to its floor, and rests during the warm-up', async () => {
+    const environment = new IdentityBandit(new Random(1), 2);
+    const agent = new PpoAgent(backend, 4, new Random(2), {
+      noise: { start: 0.5, decay: 0.95, floor: 0.4 },
+      warmUp: 4,
+      learningStarts: 1000,
+    });
+    const sigmas: number[] = [];
+    for (let episode = 0; episode < 8; episode++) {
+      await runEpisode(agent, environment, environment.reward);
+      sigmas.push(agent.sigma);
+    }
+    const expected = [0.5, 0.475, 0.45125, 0.4286875, 0.407253125, 0.4, 0.4, 0.4];
+    sigmas.forEach((sigma, i) => {
+      expect(sigma).toBeCloseTo(expected[i], 10);
+    });
+  });
+});
+
+describe('what it refuses', () => {
+  const step = { observation: [0, 0, 0, 0], bounds: { low: 0, high: 1 } };
+
+  test('a reward that is not a number', () => {
+    const agent = new PpoAgent(backend, 4, new Random(1), { learningStarts: 1 });
+    const { value, logProbability } = agent.act(step);
+    const outcome = { accuracy: 0.5, flops: 7, measures: {} };
+    const transition = { ...step, action: 0.5, sample: value, logProbability, outcome, next: undefined, done: true, actor: 0 };
+    expect(() => agent.observe(transition, () => Number.NaN)).toThrow(UserError);
+    expect(() => agent.observe(transition, () => Number.NaN)).toThrow('The reward is NaN for an accuracy of 0.5');
+  });
+
+  test('an observation of another length, or with NaN', () => {
+    const agent = new PpoAgent(backend, 4, new Random(1));
+    expect(() => agent.act({ ...step, observation: [0, 0] })).toThrow('expects observations of 4 finite numbers and got [0, 0]');
+    expect(() => agent.act({ ...step, observation: [0, 0, 0, Number.NaN] })).toThrow(UserError);
+  });
+
+  test('a checkpoint of another algorithm, backend or shape', () => {
+    const agent = new PpoAgent(backend, 4, new Random(1));
+    const state = agent.state();
+    expect(() => agent.restore({ ...state, algorithm: 'ddpg' })).toThrow('written by the agent "ddpg"');
+    expect(() => agent.restore({ ...state, backend: 'another' })).toThrow('was written on another');
+    const other = new PpoAgent(backend, 5, new Random(1));
+    expect(() => other.restore(state)).toThrow('holds 256 numbers where this agent has 320');
+  });
+
+  test('where the bounds leave one action, the action is taken and nothing breaks', () => {
+    const agent = new PpoAgent(backend, 4, new Random(1), { learningStarts: 1 });
+    const forced = { observation: [0, 0, 0, 0], bounds: { low: 0.3, high: 0.3 } };
+    const action = agent.act(forced);
+    expect(action.value).toBeCloseTo(0.3, 12);
+    const outcome = { accuracy: 0.5, flops: 7, measures: {} };
+    const diagnostics = agent.observe(
+      {
+        ...forced,
+        action: 0.3,
+        sample: action.value,
+        logProbability: action.logProbability,
+        outcome,
+        next: undefined,
+        done: true,
+        actor: 0,
+      },
+      (o) => o.accuracy,
+    );
+    expect(Number.isFinite(diagnostics?.actorLoss)).toBe(true);
+    expect(numbers(agent.state()['actor']).every(Number.isFinite)).toBe(true);
+  });
+});

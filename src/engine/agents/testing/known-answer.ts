@@ -1,0 +1,149 @@
+import type { Random } from '../../random.js';
+import type { ActionBounds, Environment, Outcome, RewardFunction, Step, StepResult } from '../agent.js';
+import { clip } from '../exploration.js';
+
+/** A small environment whose best actions are known, so that an agent's can be judged. */
+export interface KnownAnswer extends Environment {
+  readonly name: string;
+  /** The best action for each step. */
+  readonly answer: readonly number[];
+  /** The agent's reward for an outcome. */
+  readonly reward: RewardFunction;
+  /** Sum over an episode of the rewards that these (executed) actions have without noise. */
+  value(actions: readonly number[]): number;
+}
+
+export const accuracyReward: RewardFunction = (outcome) => outcome.accuracy;
+
+/** Shared frame: steps in order, actions clipped to bounds; observation [t, share of the budget used, the step's two features]. */
+abstract class StepwiseEnvironment implements KnownAnswer {
+  abstract readonly name: string;
+  abstract readonly answer: readonly number[];
+  readonly reward = accuracyReward;
+  readonly observationSize = 4;
+  protected executed: number[] = [];
+  private readonly features: readonly (readonly [number, number])[];
+
+  constructor(
+    readonly steps: number,
+    random: Random,
+  ) {
+    this.features = Array.from({ length: steps }, () => [random.uniform(), random.uniform()] as const);
+  }
+
+  /** In [0, 1], for the step just executed, without noise. */
+  protected abstract accuracy(step: number, action: number): number;
+
+  protected bounds(_executed: readonly number[]): ActionBounds {
+    return { low: 0, high: 1 };
+  }
+
+  protected measured(accuracy: number): number {
+    return accuracy;
+  }
+
+  async reset(): Promise<Step> {
+    this.executed = [];
+    return this.current();
+  }
+
+  async step(action: number): Promise<StepResult> {
+    const t = this.executed.length;
+    const { low, high } = this.bounds(this.executed);
+    const executed = clip(action, low, high);
+    this.executed.push(executed);
+    const outcome: Outcome = {
+      accuracy: this.measured(this.accuracy(t, executed)),
+      flops: 1 - this.used(),
+      measures: {},
+    };
+    const done = t === this.steps - 1;
+    return { executed, outcome, next: done ? undefined : this.current(), done };
+  }
+
+  value(actions: readonly number[]): number {
+    return actions.reduce((sum, action, t) => sum + this.accuracy(t, action), 0);
+  }
+
+  private used(): number {
+    return this.executed.reduce((sum, a) => sum + a, 0) / this.steps;
+  }
+
+  private current(): Step {
+    const t = this.executed.length;
+    const observation = [this.steps > 1 ? t / (this.steps - 1) : 0, clip(this.used(), 0, 1), ...this.features[t]];
+    return { observation, bounds: this.bounds(this.executed) };
+  }
+}
+
+/** Each step has its target: reward 1 − (a − target(t))². The continuous form of stable-baselines3's identity environment. */
+export class IdentityBandit extends StepwiseEnvironment {
+  readonly name: string = 'identity bandit';
+  readonly answer: readonly number[];
+
+  constructor(random: Random, steps = 8) {
+    super(steps, random);
+    this.answer = Array.from({ length: steps }, () => random.between(0.1, 0.9));
+  }
+
+  protected accuracy(step: number, action: number): number {
+    return 1 - (action - this.answer[step]) ** 2;
+  }
+}
+
+/** The identity bandit, its rewards measured with noise (cut to [0, 1], as accuracies are). */
+export class NoisyBandit extends IdentityBandit {
+  override readonly name = 'noisy bandit';
+
+  constructor(
+    private readonly random: Random,
+    private readonly deviation = 0.1,
+    steps = 8,
+  ) {
+    super(random, steps);
+  }
+
+  protected override measured(accuracy: number): number {
+    // Shifted down, so that cutting at 1 does not hide which action is better.
+    return clip(accuracy - 0.25 + this.deviation * this.random.normal(), 0, 1);
+  }
+}
+
+/**
+ * Steps that depend on each other through a budget: the actions must sum to at least half of the steps, and a step costs sensitivity·a².
+ * What is not removed early must be removed late: bounds rise as the budget runs out. The answer is a = λ/sensitivity, cut at 1.
+ */
+export class BudgetChain extends StepwiseEnvironment {
+  readonly name = 'budget chain';
+  readonly answer: readonly number[];
+  private readonly sensitivities: readonly number[];
+
+  constructor(random: Random, steps = 8) {
+    super(steps, random);
+    this.sensitivities = Array.from({ length: steps }, () => random.between(0.05, 1));
+    this.answer = this.waterFilled();
+  }
+
+  protected accuracy(step: number, action: number): number {
+    return 1 - this.sensitivities[step] * action ** 2;
+  }
+
+  protected override bounds(executed: readonly number[]): ActionBounds {
+    const used = executed.reduce((sum, a) => sum + a, 0);
+    const later = this.steps - executed.length - 1;
+    return { low: clip(this.steps / 2 - used - later, 0, 1), high: 1 };
+  }
+
+  /** λ by bisection, so that the actions just meet the budget. */
+  private waterFilled(): number[] {
+    const at = (lambda: number) => this.sensitivities.map((s) => Math.min(1, lambda / s));
+    let low = 0;
+    let high = 1;
+    for (let i = 0; i < 60; i++) {
+      const middle = (low + high) / 2;
+      if (at(middle).reduce((sum, a) => sum + a, 0) < this.steps / 2) low = middle;
+      else high = middle;
+    }
+    return at(high);
+  }
+}
