@@ -19,6 +19,7 @@ const rows: readonly Row[] = [
   { what: '3×3 without padding', x: [2, 3, 6, 5], w: [4, 3, 3, 3] },
   { what: '3×3, many channels', x: [2, 10, 6, 5], w: [4, 10, 3, 3], bias: true, attributes: { pads: [1, 1, 1, 1] } },
   { what: '3×3, many channels and filters', x: [3, 20, 6, 6], w: [24, 20, 3, 3], attributes: { pads: [1, 1, 1, 1] } },
+  { what: '3×3, many channels, large map', x: [1, 9, 18, 17], w: [4, 9, 3, 3], attributes: { pads: [1, 1, 1, 1] } },
   { what: 'stride 2, many channels, one column left over', x: [2, 16, 8, 7], w: [18, 16, 3, 3], attributes: { strides: [2, 2] } },
   {
     what: 'stride 2, even length: one row left over',
