@@ -2,7 +2,9 @@
  * Test support: small networks with seeded weights, one for each way in which layers share channels.
  * Each has a one-line picture and the channel groups that are expected of it, by id and number of channels.
  */
+import { normalize } from '../src/engine/graph/passes/normalize';
 import type { Model } from '../src/engine/onnx/model';
+import { Tensor } from '../src/engine/onnx/tensor';
 import { GraphBuilder, type Value } from '../src/engine/ops/builder';
 import { Random } from '../src/engine/random';
 
@@ -217,6 +219,43 @@ const makers = [
     const shifted = n.op('Add', 'shift', [scaled, n.weights('shift.bias', [8], 0.3)]);
     const nchw = n.op('Transpose', 'nchw', [shifted], { perm: [0, 3, 1, 2] });
     return n.head(n.relu('relu2', n.conv('conv2', nchw, 6)));
+  }),
+  topology(
+    'computed shapes',
+    'conv1 → reshape [batch, channels, −1] → mean → reshape [batch, −1] → fc, lengths from Shape nodes (normalised)',
+    { conv1: 8 },
+    (n) => {
+      const { b } = n;
+      const x = n.relu('relu1', n.conv('conv1', n.input(3, 8, 8), 8));
+      const length = (v: Value, axis: number): Value =>
+        b.op('Unsqueeze', [
+          b.op('Gather', [b.op('Shape', [v]), b.constant(Tensor.int64(b.fresh('index'), [], [axis]))], { axis: 0 }),
+          b.ints([0]),
+        ]);
+      const target = b.op('Concat', [length(x, 0), length(x, 1), b.ints([-1])], { axis: 0 });
+      const rows = b.op('Reshape', [x, target], {}, { name: 'rows', types: [{ shape: [n.batch, 8, 64] }] });
+      const pooled = b.op('ReduceMean', [rows], { axes: [2], keepdims: 1 }, { name: 'mean' });
+      const flat = b.op('Concat', [length(pooled, 0), b.ints([-1])], { axis: 0 });
+      return normalize(n.done(n.gemm('fc', b.op('Reshape', [pooled, flat], {}, { name: 'flat', types: [{ shape: [n.batch, 8] }] }), 5)))
+        .model;
+    },
+  ),
+  topology(
+    'channel split',
+    'conv1 → split 6 + 10 → relu, sigmoid → concat swapped → conv2 → fc',
+    { conv1: 6, 'conv1#2': 10, conv2: 6 },
+    (n) => {
+      const x = n.conv('conv1', n.input(3, 8, 8), 16);
+      const [left, right] = n.b.ops('Split', [x, n.b.ints([6, 10])], { axis: 1 }, { outputs: 2 });
+      const swapped = n.op('Concat', 'concat', [n.op('Sigmoid', 'sigmoid', [right]), n.relu('relu', left)], { axis: 1 });
+      return n.head(n.relu('relu2', n.conv('conv2', swapped, 6)));
+    },
+  ),
+  topology('shared weights', 'stem → a → relu → a again → fc: one weight used twice couples both ends', { stem: 6 }, (n) => {
+    const stem = n.conv('stem', n.input(3, 8, 8), 6);
+    const w = n.weights('a.weight', [6, 6, 3, 3], 0.2);
+    const use = (name: string, x: Value): Value => n.b.op('Conv', [x, w], { kernel_shape: [3, 3], pads: [1, 1, 1, 1] }, { name });
+    return n.head(use('second', n.relu('relu', use('first', stem))));
   }),
   topology(
     'channels last flatten',

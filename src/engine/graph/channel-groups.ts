@@ -14,7 +14,7 @@ export interface ChannelGroups {
   readonly frozen: FrozenReason[];
 }
 
-/** Operators whose task is to mix or scale channels: they do not count as what couples two layers, unless grouped. */
+/** Operators with weights: they do not count as what couples two layers, unless grouped. */
 const LAYERS = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul', 'BatchNormalization']);
 
 /** An axis of a weight with its atoms and how layers use it. */
@@ -129,7 +129,8 @@ class GroupFinder {
     const resolve = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);
     const asked = new Set<string>();
     const results = outputs.map((t): AxisAtoms[] => Array.from({ length: rankOf(t) }, () => null));
-    const interesting = !LAYERS.has(node.opType) || (node.attributes.get('group')?.i ?? 1) > 1;
+    const readsValues = node.inputs.filter((name) => this.values.has(name)).length;
+    const interesting = LAYERS.has(node.opType) ? Number(node.attributes.get('group')?.i ?? 1) > 1 : readsValues > 1;
     const context: ChannelContext = {
       node,
       opset: opsetOf(this.model),

@@ -5,6 +5,7 @@ import { dynamicBatch } from './dynamic-batch';
 import { foldBatchNorm } from './fold-batch-norm';
 import type { Pass } from './pass';
 import { removeIdentity } from './remove-identity';
+import { staticReshapes } from './static-reshapes';
 
 export interface NormalizeOptions {
   /** Fold batch normalisation into the layers before it. Default false: fine-tuning and re-estimation need it. */
@@ -22,7 +23,13 @@ export interface Normalized {
 
 /** Brings a model into the form the rest of the engine expects: constants as initializers, no identities, no dead code, a free batch. */
 export function normalize(model: Model, options: NormalizeOptions = {}): Normalized {
-  const passes: Pass[] = [constantsToInitializers, removeIdentity, ...(options.foldBatchNorm ? [foldBatchNorm] : []), removeDeadCode];
+  const passes: Pass[] = [
+    constantsToInitializers,
+    removeIdentity,
+    staticReshapes,
+    ...(options.foldBatchNorm ? [foldBatchNorm] : []),
+    removeDeadCode,
+  ];
   let result = model;
   for (const pass of passes) result = pass(result).model;
   const notes: string[] = [];

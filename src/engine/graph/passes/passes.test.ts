@@ -14,6 +14,7 @@ import { dynamicBatch } from './dynamic-batch';
 import { foldBatchNorm } from './fold-batch-norm';
 import { normalize } from './normalize';
 import { removeIdentity } from './remove-identity';
+import { staticReshapes } from './static-reshapes';
 
 const random = new Random(1);
 const normal = (name: string, ...dims: number[]): Tensor =>
@@ -146,6 +147,35 @@ describe('constantsToInitializers', () => {
     expect(result.model.graph.initializers.get('v2')!.dims).toEqual([3, 5]);
     await expectSame(model, result.model, [2, 4]);
     expect(constantsToInitializers(result.model).modified).toBe(false);
+  });
+});
+
+describe('staticReshapes', () => {
+  const shapes = (tail: string[]): Node[] => [
+    makeNode('Shape', ['x'], ['s']),
+    makeNode('Gather', ['s', 'zero'], ['n']),
+    makeNode('Unsqueeze', ['n', 'axes'], ['n1']),
+    makeNode('Concat', tail, ['t'], { axis: 0 }),
+    makeNode('Reshape', ['x', 't'], ['y']),
+  ];
+  const constants = [Tensor.int64('zero', [], [0]), Tensor.ints('axes', [0]), Tensor.ints('rest', [-1]), Tensor.ints('four', [4])];
+
+  it.each([
+    ['[N, −1]', ['n1', 'rest'], value('y', 'N', 12), [-1, 12]],
+    ['[−1, 4]', ['rest', 'four'], value('y', 'M', 4), [-1, 4]],
+    ['[4, N, −1]', ['four', 'n1', 'rest'], value('y', 4, 'N', 3), [4, -1, 3]],
+  ] as const)('x [N, 2, 6] → Shape → … → Reshape to %s', async (_, tail, output, target) => {
+    const model = graph(shapes([...tail]), constants, value('x', 'N', 2, 6), output);
+    const result = staticReshapes(model);
+    const [reshape] = result.model.graph.nodes.filter((n) => n.opType === 'Reshape');
+    expect(result.model.graph.initializers.get(reshape.inputs[1])?.numbers()).toEqual(target);
+    await expectSame(model, result.model, [5, 2, 6]);
+    expect(operators(normalize(model).model)).toBe('Reshape');
+  });
+
+  it('leaves a target alone that does not suit every batch', () => {
+    const model = graph(shapes(['n1', 'n1', 'rest']), constants, value('x', 'N', 2, 6), value('y', 'N', 'N', 'M'));
+    expect(staticReshapes(model)).toEqual({ model, modified: false });
   });
 });
 
