@@ -7,7 +7,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type DatasetOrigin, datasetOrigins, type FetchProgress, fetchDataset } from './fetch';
 import { locateDataset } from './locate';
-import { cifarBytes, idxBytes, temporaryFolder } from './testing/sample-files';
+import { cifarBytes, idxBytes, put, temporaryFolder } from './testing/sample-files';
 
 const md5 = (bytes: Uint8Array) => createHash('md5').update(bytes).digest('hex');
 
@@ -16,15 +16,15 @@ function tarBytes(files: Record<string, Uint8Array>): Uint8Array {
   const blocks: Uint8Array[] = [];
   const entry = (path: string, bytes: Uint8Array, type: string) => {
     const header = new Uint8Array(512);
-    const put = (text: string, at: number) => header.set(new TextEncoder().encode(text), at);
-    put(path, 0);
-    put('0000644\0', 100);
-    put(`${bytes.length.toString(8).padStart(11, '0')}\0`, 124);
-    put('        ', 148);
-    put(type, 156);
-    put('ustar\0', 257);
+    const write = (text: string, at: number) => header.set(new TextEncoder().encode(text), at);
+    write(path, 0);
+    write('0000644\0', 100);
+    write(`${bytes.length.toString(8).padStart(11, '0')}\0`, 124);
+    write('        ', 148);
+    write(type, 156);
+    write('ustar\0', 257);
     const sum = header.reduce((a, b) => a + b, 0);
-    put(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+    write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
     const content = new Uint8Array(Math.ceil(bytes.length / 512) * 512);
     content.set(bytes);
     blocks.push(header, content);
@@ -130,6 +130,14 @@ describe('fetching data sets', () => {
       name: 'UserError',
       message: expect.stringMatching(/x\.gz cannot be downloaded: .*ECONNREFUSED/),
       hint: expect.stringMatching(/Check the network, or download it elsewhere and unpack it into .*set/),
+    });
+  });
+
+  it('a folder that cannot be written to is named', async () => {
+    const file = put(join(temporaryFolder(), 'file'), Uint8Array.of(1));
+    await expect(fetchDataset('mnist', file, { origin: mnist() })).rejects.toMatchObject({
+      name: 'UserError',
+      message: expect.stringMatching(/train-images-idx3-ubyte cannot be written: /),
     });
   });
 

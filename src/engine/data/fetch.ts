@@ -6,7 +6,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { UserError } from '../errors';
@@ -87,7 +87,6 @@ export async function fetchDataset(name: FetchableDataset, dataFolder: string, o
       });
     }
     const contents = url.endsWith('.tar.gz') ? membersOf(unpacked, url, files) : new Map([[files[0], unpacked]]);
-    await mkdir(folder, { recursive: true });
     for (const [file, bytes] of contents) await writeWhole(join(folder, file), bytes);
   }
   return folder;
@@ -145,14 +144,14 @@ async function download(url: string, md5: string, folder: string, { onProgress, 
 async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
   const temporary = `${path}.${randomUUID()}.part`;
   try {
+    await mkdir(dirname(path), { recursive: true });
     await writeFile(temporary, bytes, { flush: true });
     await rename(temporary, path);
   } catch (cause) {
-    await rm(temporary, { force: true });
-    throw new UserError(
-      `${basename(path)} cannot be written: ${(cause as Error).message}.`,
-      'Check the space and permissions of the data folder.',
-      { cause },
-    );
+    // Where even this fails, e.g. as the folder is a file, the first error is the one to tell.
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw new UserError(`${path} cannot be written: ${(cause as Error).message}.`, 'Check the space and permissions of the data folder.', {
+      cause,
+    });
   }
 }

@@ -130,6 +130,13 @@ describe('locating data', () => {
       /has no labels beside it: t10k-labels-idx1-ubyte is missing/,
     );
     expect(errorOf(() => locateDataset(put(join(root, 'a.csv'), Uint8Array.of(1)), { env })).message).toMatch(/not a kind of data file/);
+    const uneven = zipSync({
+      'x_train.npy': npyBytes('|u1', [1, 2, 2], new Uint8Array(4)),
+      'x_test.npy': npyBytes('|u1', [1, 2, 3], new Uint8Array(6)),
+    });
+    expect(errorOf(() => locateDataset(put(join(root, 'u.npz'), uneven), { env })).message).toMatch(
+      /u\.npz train has samples of shape 1×2×2, but u\.npz test of shape 1×2×3/,
+    );
     const wrong = put(join(root, 'w.npz'), zipSync({ 'foo.npy': npyBytes('|u1', [1], Uint8Array.of(1)) }));
     expect(errorOf(() => locateDataset(wrong, { env })).message).toMatch(/holds the arrays foo; none of them is called x_train/);
   });

@@ -175,7 +175,7 @@ function idxFolder(name: string, folder: string, only?: 'train' | 'test'): DataS
   if (!train && !test) return undefined;
   const normalization =
     name === 'fashion-mnist' ? normalizations['fashion-mnist'] : name === 'mnist' ? normalizations.mnist : normalizations.unit;
-  return { name, ...sameClasses(train, test), normalization };
+  return { name, ...matching(train, test), normalization };
 }
 
 function cifarFolder(folder: string, only?: 'train' | 'test'): DataSource | undefined {
@@ -233,7 +233,7 @@ function archive(path: string): DataSource {
       'Save with numpy.savez(file, x_train=…, y_train=…, x_test=…, y_test=…), or x=… and y=… for one part.',
     );
   }
-  return { name: basename(path), ...sameClasses(train, test), normalization: valuesNormalization(one) };
+  return { name: basename(path), ...matching(train, test), normalization: valuesNormalization(one) };
 }
 
 function explicitParts(spec: { train?: PartFiles; test?: PartFiles; layout?: ArrayLayout }, base: string): DataSource {
@@ -250,12 +250,19 @@ function explicitParts(spec: { train?: PartFiles; test?: PartFiles; layout?: Arr
   const [train, test] = [part('train'), part('test')];
   const one = train ?? test;
   if (!one) throw new UserError('The data names neither a train nor a test part.', 'Write { "train": { "inputs": …, "labels": … } }.');
-  return { name: one.name, ...sameClasses(train, test), normalization: valuesNormalization(one) };
+  return { name: one.name, ...matching(train, test), normalization: valuesNormalization(one) };
 }
 
-/** Both parts have the classes that either has: a small part may lack the last one. */
-function sameClasses(train?: Dataset, test?: Dataset): { train?: Dataset; test?: Dataset } {
-  if (train?.classes === undefined || test?.classes === undefined) return { train, test };
+/** Both parts have the classes that either has, as a small part may lack the last one; their samples must have one shape. */
+function matching(train?: Dataset, test?: Dataset): { train?: Dataset; test?: Dataset } {
+  if (!train || !test) return { train, test };
+  if (train.shape.join() !== test.shape.join()) {
+    throw new UserError(
+      `${train.name} has samples of shape ${train.shape.join('×')}, but ${test.name} of shape ${test.shape.join('×')}.`,
+      'Both parts must have samples of one shape.',
+    );
+  }
+  if (train.classes === undefined || test.classes === undefined) return { train, test };
   const classes = Math.max(train.classes, test.classes);
   return { train: { ...train, classes }, test: { ...test, classes } };
 }
