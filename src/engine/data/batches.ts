@@ -25,7 +25,7 @@ export interface BatchOptions {
   /**
    * The file of the augmentation thread (`augment-thread.ts`, bundled on its own). With it batches of rotated, scaled, sheared or elastic images are made in a
    * worker thread, one ahead, while the caller's `session.run` blocks its own; all others are cheap (a crop and flip of 128 CIFAR images costs about 1 ms,
-   * affine and elastic changes of 128 digits 4 to 7) and made where they are asked for. The batches are the same either way.
+   * affine and elastic changes of 128 digits 3 to 7) and made where they are asked for. The batches are the same either way.
    */
   readonly threadFile?: string | URL;
 }
