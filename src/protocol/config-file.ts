@@ -1,6 +1,6 @@
 /** Reads the text of a config file (JSON with comments and trailing commas) and says exactly where it is wrong. */
 import { createScanner, findNodeAtLocation, getNodeValue, type Node, type ParseError, parseTree, printParseErrorCode } from 'jsonc-parser';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { type Config, configSchema } from './config';
 import { fieldNamesAt, type SchemaNode, schemasAt } from './config-schema';
 import { positionAt, stringOffsets } from './json-positions';

@@ -1,5 +1,5 @@
 /** The JSON Schema of `*.espalier.json`, made from the zod schema: for the editor's completion and hovers, and to look fields up by path. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { configSchema } from './config';
 
 /** The part of JSON Schema that the config uses. */

@@ -2,7 +2,7 @@
  * The config file `*.espalier.json`: one schema for TypeScript types, run-time checks, defaults, and (through config-schema.ts) the JSON Schema
  * behind completion and hovers in the editor. Paths are relative to the config file. Shares and accuracies are numbers in [0, 1].
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { DURATION_PATTERN, secondsOf } from './duration';
 import { constantNameProblem } from './reward/names';
 

@@ -1,5 +1,5 @@
 /** What a person sees of a model: layers with shapes and costs, edges, channel groups with their explanation, and sensitivity. */
-import { z } from 'zod';
+import * as z from 'zod';
 
 const count = z.number().min(0);
 /** A length, or the name of one that is open ('batch'); null where it is unknown. */

@@ -3,9 +3,12 @@
  * A request carries an `id`, and its `response` with the same id always comes, also for an error. Snapshots are whole.
  * This file imports nothing but zod and records, so that it stays small in the web view's bundle.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { layerGraphSchema, sensitivitySchema } from './layer-graph';
 import { runSnapshotSchema } from './run-summary';
+
+// A web view's content security policy forbids code from text; zod would try it first, and the browser would report a violation.
+z.config({ jitless: true });
 
 /** What a person looks at: kept by the web view over reloads, and nothing else is. */
 export const viewStateSchema = z.object({

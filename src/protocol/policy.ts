@@ -1,5 +1,5 @@
 /** Policies and candidates: plain data that every process and every file shares. */
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** What the agent decided: a prune ratio for each channel group, bits for each quantisable layer. */
 export interface Policy {

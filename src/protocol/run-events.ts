@@ -1,5 +1,5 @@
 /** What happens in a run, one record each: the lines of `journal.jsonl`. Plain JSON; numbers that have no value are null, never NaN. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { candidateSchema, policySchema } from './policy';
 
 /** Raised when a journal of an older version could no longer be resumed. */

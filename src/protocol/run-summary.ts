@@ -1,5 +1,5 @@
 /** A run in brief, as lists show it; and a run as it stands, as the panel shows it. Both are whole: none is a change to an earlier one. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { candidateSchema, modelCostSchema, policySchema } from './policy';
 import { diagnosticsSchema, machineSchema, measuresSchema, phaseSchema, progressSchema } from './run-events';
 
