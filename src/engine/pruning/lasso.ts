@@ -4,7 +4,7 @@
  * W fixed, the problem in β needs only the c×c matrix Q_ij = ⟨X_i W_iᵀ, X_j W_jᵀ⟩ and r_i = ⟨X_i W_iᵀ, Y⟩, both of which
  * follow from the normal equations; so the cost does not grow with the sample.
  */
-import { DEFAULT_RIDGE, solveLeastSquares } from './least-squares';
+import { DEFAULT_RIDGE, RidgeSystem } from './least-squares';
 
 export interface LassoProblem {
   /** G = XᵀX, p×p, symmetric. */
@@ -17,8 +17,8 @@ export interface LassoProblem {
   readonly weights: Float64Array;
   /** Columns of each channel; columns in no block always stay, and their share is taken out of Y first. */
   readonly blocks: readonly ArrayLike<number>[];
-  /** Rows of the sample: N. */
-  readonly rows: number;
+  /** Σ y² over the sample and all outputs: the scale of this layer's error. */
+  readonly energy: number;
 }
 
 export interface LassoOptions {
@@ -36,18 +36,22 @@ export interface LassoSelection {
   readonly lambda: number;
 }
 
-/** Selects `keep` of the channels. Exactly `keep` are returned: where one step of λ drops several, the largest |β| before it stay. */
-export function selectLasso(problem: LassoProblem, keep: number, options: LassoOptions = {}): LassoSelection {
-  const c = problem.blocks.length;
+/**
+ * Selects `keep` of the channels. Several layers that read the same channels share β, each one's error counted relative to its
+ * output's energy.
+ * Exactly `keep` are returned: where one step of λ drops several, the largest |β| before it stay.
+ */
+export function selectLasso(problems: readonly LassoProblem[], keep: number, options: LassoOptions = {}): LassoSelection {
+  const c = problems[0].blocks.length;
   if (keep < 1 || keep > c) throw new RangeError(`cannot keep ${keep} of ${c} channels`);
   const rounds = Math.max(1, Math.min(options.alternations ?? 2, c - keep || 1));
-  let weights = problem.weights.slice();
+  let weights: Float64Array[] = problems.map((problem) => problem.weights);
   let alive = Array.from({ length: c }, (_, i) => i);
-  let beta = new Float64Array(c);
+  let beta: Float64Array = new Float64Array(c);
   let lambda = 0;
   for (let round = 1; round <= rounds; round++) {
     const target = Math.round(c + ((keep - c) * round) / rounds);
-    const { q, r, norms } = channelEquations(problem, weights, alive);
+    const { q, r, norms } = combinedEquations(problems, weights, alive);
     const found = reachCount(q, r, alive.length, norms, target);
     lambda = found.lambda;
     beta = new Float64Array(c);
@@ -55,7 +59,7 @@ export function selectLasso(problem: LassoProblem, keep: number, options: LassoO
       beta[alive[k]] = found.beta[k];
     });
     alive = found.support.map((k) => alive[k]);
-    if (round < rounds) weights = refit(problem, alive, options.ridge ?? DEFAULT_RIDGE);
+    if (round < rounds) weights = problems.map((problem) => refit(problem, alive, options.ridge ?? DEFAULT_RIDGE));
   }
   return { kept: alive, beta, lambda };
 }
@@ -68,7 +72,7 @@ function refit(problem: LassoProblem, alive: readonly number[], ridge: number): 
   });
   const columns: number[] = [];
   for (let i = 0; i < problem.columns; i++) if (!dropped[i]) columns.push(i);
-  const w = solveSubset(problem.gram, problem.columns, problem.cross, problem.outputs, columns, ridge);
+  const w = new RidgeSystem(problem.gram, problem.columns, columns, ridge).solve(problem.cross, problem.outputs);
   const out = new Float64Array(problem.columns * problem.outputs);
   columns.forEach((i, k) => {
     out.set(w.subarray(k * problem.outputs, (k + 1) * problem.outputs), i * problem.outputs);
@@ -76,72 +80,73 @@ function refit(problem: LassoProblem, alive: readonly number[], ridge: number): 
   return out;
 }
 
-/** Ridge least squares over some of the columns; returns their weights, columns.length × n. */
-export function solveSubset(
-  gram: Float64Array,
-  p: number,
-  cross: Float64Array,
-  n: number,
-  columns: ArrayLike<number>,
-  ridge = DEFAULT_RIDGE,
-): Float64Array {
-  const k = columns.length;
-  const g = new Float64Array(k * k);
-  const b = new Float64Array(k * n);
-  for (let i = 0; i < k; i++) {
-    const row = columns[i] * p;
-    for (let j = 0; j < k; j++) g[i * k + j] = gram[row + columns[j]];
-    b.set(cross.subarray(columns[i] * n, (columns[i] + 1) * n), i * n);
+/** Q and r over the channels alive, summed over the problems, each W_i scaled to norm 1; and the norms, the β to start from. */
+function combinedEquations(problems: readonly LassoProblem[], weights: readonly Float64Array[], alive: readonly number[]) {
+  const c = alive.length;
+  const q = new Float64Array(c * c);
+  const r = new Float64Array(c);
+  const squares = new Float64Array(c);
+  problems.forEach((problem, k) => {
+    addEquations(problem, weights[k], alive, q, r, squares);
+  });
+  const norms = squares.map(Math.sqrt);
+  for (let i = 0; i < c; i++) {
+    const scale = norms[i] > 0 ? 1 / norms[i] : 0;
+    r[i] *= scale;
+    for (let j = 0; j < c; j++) {
+      q[i * c + j] *= scale;
+      q[j * c + i] *= scale;
+    }
   }
-  return solveLeastSquares(g, k, b, n, ridge);
+  return { q, r, norms };
 }
 
-/** Q, r (both divided by N) of the channels alive, with each W_i scaled to norm 1, and the norms (the β to start from). */
-function channelEquations(problem: LassoProblem, weights: Float64Array, alive: readonly number[]) {
-  const { gram, columns: p, cross, outputs: n, blocks, rows } = problem;
+function addEquations(
+  problem: LassoProblem,
+  weights: Float64Array,
+  alive: readonly number[],
+  q: Float64Array,
+  r: Float64Array,
+  squares: Float64Array,
+): void {
+  const { gram, columns: p, cross, outputs: n, blocks } = problem;
   const c = alive.length;
-  const norms = new Float64Array(c);
-  for (let i = 0; i < c; i++) {
-    const block = blocks[alive[i]];
-    let s = 0;
-    for (let a = 0; a < block.length; a++) for (let o = 0; o < n; o++) s += weights[block[a] * n + o] ** 2;
-    norms[i] = Math.sqrt(s);
-  }
+  const share = problem.energy > 0 ? 1 / problem.energy : 1;
   const inBlock = new Uint8Array(p);
   for (const block of blocks) for (let a = 0; a < block.length; a++) inBlock[block[a]] = 1;
   const fixed: number[] = [];
   for (let i = 0; i < p; i++) if (!inBlock[i]) fixed.push(i);
-  const product = (x: number, y: number): number => {
-    let s = 0;
-    for (let o = 0; o < n; o++) s += weights[x * n + o] * weights[y * n + o];
-    return s;
-  };
+  /** Σ over the columns of two sets of G_xy·⟨w_x, w_y⟩ = ⟨X_first W_first, X_second W_second⟩. */
   const between = (first: ArrayLike<number>, second: ArrayLike<number>): number => {
-    let s = 0;
+    let sum = 0;
     for (let a = 0; a < first.length; a++) {
       for (let b = 0; b < second.length; b++) {
-        const g = gram[first[a] * p + second[b]];
-        if (g !== 0) s += g * product(first[a], second[b]);
+        const x = first[a] * n;
+        const y = second[b] * n;
+        let product = 0;
+        for (let o = 0; o < n; o++) product += weights[x + o] * weights[y + o];
+        sum += gram[first[a] * p + second[b]] * product;
       }
     }
-    return s;
+    return sum;
   };
-  const q = new Float64Array(c * c);
-  const r = new Float64Array(c);
   for (let i = 0; i < c; i++) {
     const block = blocks[alive[i]];
-    const scale = norms[i] > 0 ? 1 / norms[i] : 0;
-    let s = 0;
-    for (let a = 0; a < block.length; a++) for (let o = 0; o < n; o++) s += cross[block[a] * n + o] * weights[block[a] * n + o];
-    r[i] = ((s - between(block, fixed)) * scale) / rows;
+    let fit = 0;
+    for (let a = 0; a < block.length; a++) {
+      for (let o = 0; o < n; o++) {
+        const w = weights[block[a] * n + o];
+        fit += cross[block[a] * n + o] * w;
+        squares[i] += w * w;
+      }
+    }
+    r[i] += (fit - between(block, fixed)) * share;
     for (let j = 0; j <= i; j++) {
-      const other = norms[j] > 0 ? 1 / norms[j] : 0;
-      const v = (between(block, blocks[alive[j]]) * scale * other) / rows;
-      q[i * c + j] = v;
-      q[j * c + i] = v;
+      const v = between(block, blocks[alive[j]]) * share;
+      q[i * c + j] += v;
+      if (j < i) q[j * c + i] += v;
     }
   }
-  return { q, r, norms };
 }
 
 /**

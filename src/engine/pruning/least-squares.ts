@@ -176,3 +176,34 @@ export function invertPositiveDefinite(a: Float64Array, n: number): Float64Array
   for (let i = 0; i < n; i++) for (let j = 0; j < i; j++) inverse[j * n + i] = inverse[i * n + j];
   return inverse;
 }
+
+/** Ridge least squares over some of the columns of normal equations, factored once for any number of right sides. */
+export class RidgeSystem {
+  private readonly factor: Float64Array;
+
+  /** @param g symmetric, p×p @param columns the columns that take part */
+  constructor(
+    g: Float64Array,
+    p: number,
+    private readonly columns: ArrayLike<number>,
+    ridge = DEFAULT_RIDGE,
+  ) {
+    const k = columns.length;
+    const part = new Float64Array(k * k);
+    for (let i = 0; i < k; i++) {
+      const row = columns[i] * p;
+      for (let j = 0; j < k; j++) part[i * k + j] = g[row + columns[j]];
+    }
+    this.factor = withRidge(part, k, ridge);
+    factorize(this.factor, k);
+  }
+
+  /** @param cross p×n @returns weights of the columns, columns.length × n */
+  solve(cross: Float64Array, n: number): Float64Array {
+    const k = this.columns.length;
+    const w = new Float64Array(k * n);
+    for (let i = 0; i < k; i++) w.set(cross.subarray(this.columns[i] * n, (this.columns[i] + 1) * n), i * n);
+    solveFactored(this.factor, k, w, n);
+    return w;
+  }
+}
