@@ -8,9 +8,18 @@ const input = (name: string, shape: number[], more: object = {}) => ({ name, sha
 
 /** Shapes that are stretched to one another, and what comes out. */
 const pairs = [
-  [[2, 3, 4], [2, 3, 4]],
-  [[2, 3, 4], [3, 1]],
-  [[2, 1, 4], [3, 1]],
+  [
+    [2, 3, 4],
+    [2, 3, 4],
+  ],
+  [
+    [2, 3, 4],
+    [3, 1],
+  ],
+  [
+    [2, 1, 4],
+    [3, 1],
+  ],
   [[4], [2, 3, 4]],
   [[2, 3], []],
   [[1, 3], [1]],
@@ -43,8 +52,8 @@ test('named lengths pass; contradicting lengths are refused', async () => {
 });
 
 test.each(['Equal', 'Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual'])('%s gives booleans', async (opType) => {
-  const a = input('A', [3], { data: [1, 2, 3], constant: true });
-  const [y] = await checkInfer({ opType, inputs: [a, input('B', [], { data: [2], constant: true })] });
+  const a = input('A', [3], { data: [1, 2, 3], type: 'int64' });
+  const [y] = await checkInfer({ opType, inputs: [a, input('B', [], { data: [2], type: 'int64' })] });
   const js = { Equal: [0, 1, 0], Greater: [0, 0, 1], GreaterOrEqual: [0, 1, 1], Less: [1, 0, 0], LessOrEqual: [1, 1, 0] }[opType];
   expect(y.value?.numbers()).toEqual(js);
 });
@@ -66,7 +75,12 @@ test('channels: both inputs lose the same', async () => {
 });
 
 test('channels: a gate of one pixel, a parameter per channel, a scalar', async () => {
-  await checkChannels({ opType: 'Mul', inputs: [input('A', [2, 4, 3, 3]), input('B', [2, 4, 1, 1])], carry: { A: [1], B: [1] }, remove: [0] });
+  await checkChannels({
+    opType: 'Mul',
+    inputs: [input('A', [2, 4, 3, 3]), input('B', [2, 4, 1, 1])],
+    carry: { A: [1], B: [1] },
+    remove: [0],
+  });
   const scale = await checkChannels({
     opType: 'Mul',
     inputs: [input('A', [2, 4, 3]), input('S', [4, 1], { constant: true })],

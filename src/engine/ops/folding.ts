@@ -4,7 +4,7 @@
  *
  * A folded tensor has the name '': that tells it from an initializer, whose tensor has the name of the value.
  */
-import { type DataType, elementCount, Tensor } from '../onnx/tensor';
+import { type DataType, elementCount, isFloat, Tensor } from '../onnx/tensor';
 import { isStatic } from './axes';
 import { broadcastShapes } from './broadcast';
 import type { ValueType } from './operator';
@@ -42,9 +42,16 @@ export function foldedTensor(type: DataType, dims: readonly number[], values: re
   }
 }
 
-/** The input's constant as numbers, where it has one that is small enough to fold. */
-export const foldable = (input: ValueType | undefined): number[] | undefined =>
-  input?.value && input.value.size <= FOLD_LIMIT && input.value.type !== 'string' ? input.value.numbers() : undefined;
+/**
+ * The input's constant as numbers, where it may be folded: it is small, and no weight. A float initializer is one unless it is a
+ * scalar: a bias that passes a Reshape must stay a weight that is trained and cut, not become a number.
+ */
+export function foldable(input: ValueType | undefined): number[] | undefined {
+  const value = input?.value;
+  if (!value || value.size > FOLD_LIMIT || value.type === 'string') return undefined;
+  if (isFloat(value.type) && value.name !== '' && value.dims.length > 0) return undefined;
+  return value.numbers();
+}
 
 /** Elementwise result over broadcast constants; undefined where one of them is not known. */
 export function foldElementwise(

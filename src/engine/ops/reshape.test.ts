@@ -127,7 +127,7 @@ describe('channels', () => {
     await checkChannels({ ...node, carry: { X: [1] }, remove: [1] });
     await checkGradient({ opType: 'Transpose', inputs: [x(2, 3, 4)] });
     await expect(checkInfer({ ...node, attributes: { perm: [0, 1] } })).rejects.toThrow(/does not order 4 axes/);
-    const [y] = await checkInfer({ opType: 'Transpose', inputs: [{ ...x(2, 3), data: [1, 2, 3, 4, 5, 6], constant: true }] });
+    const [y] = await checkInfer({ opType: 'Transpose', inputs: [{ ...x(2, 3), data: [1, 2, 3, 4, 5, 6], type: 'int64' }] });
     expect(y.value?.numbers()).toEqual([1, 4, 2, 5, 3, 6]);
   });
 });
