@@ -3,9 +3,9 @@ import { UserError } from '../errors';
 import { type AttributeValue, attr, type Node } from '../onnx/model';
 import { elementCount } from '../onnx/tensor';
 import type { GraphBuilder, Value } from './builder';
-import { binary, expand, pad, range, reshape, scale, spreadWithZeros } from './emit';
+import { binary, expand, pad, range, repeatElements, reshape, scale, slice, spreadWithZeros } from './emit';
 import type { ChannelContext, GradientContext, InferContext, InputGradients, Operator, OutputGradients, ValueType } from './operator';
-import { outputLengths, overlaps, positions, reach, resolveWindow, type Window, windowAttributes } from './window';
+import { leftOver, outputLengths, overlaps, positions, reach, resolveWindow, type Window, windowAttributes } from './window';
 
 const spatialOf = ({ shape }: Pick<ValueType, 'shape'>): NonNullable<ValueType['shape']> | undefined => {
   if (shape && shape.length < 3) throw new UserError(`its input has the shape [${shape.join(', ')}], which has no spatial axes`);
@@ -40,21 +40,65 @@ function passChannels(context: ChannelContext): void {
 
 const windowOf = (node: Node, x: Value): Window => resolveWindow(windowAttributes(node, x.shape.length - 2), x.shape.slice(2));
 
+const maxPoolAttributes = (w: Window): Record<string, AttributeValue> => ({
+  kernel_shape: w.kernel,
+  strides: w.strides,
+  dilations: w.dilations,
+  pads: [...w.pads.before, ...w.pads.after],
+  ceil_mode: w.ceil ? 1 : 0,
+});
+
+const pooledShape = (x: Value, w: Window): number[] => [...x.shape.slice(0, 2), ...w.output];
+
+const maxPoolAlone = (b: GraphBuilder, x: Value, w: Window): Value =>
+  b.op('MaxPool', [x], maxPoolAttributes(w), { types: [{ shape: pooledShape(x, w) }] });
+
 /** MaxPool of x with the places of its maxima, as positions in the whole of x. */
 function maxPoolWithPlaces(b: GraphBuilder, x: Value, w: Window): Value[] {
-  const shape = [...x.shape.slice(0, 2), ...w.output];
-  const attributes: Record<string, AttributeValue> = {
-    kernel_shape: w.kernel,
-    strides: w.strides,
-    dilations: w.dilations,
-    pads: [...w.pads.before, ...w.pads.after],
-    ceil_mode: w.ceil ? 1 : 0,
-  };
-  return b.ops('MaxPool', [x], attributes, { types: [{ shape }, { type: 'int64', shape }] });
+  const shape = pooledShape(x, w);
+  return b.ops('MaxPool', [x], maxPoolAttributes(w), { types: [{ shape }, { type: 'int64', shape }] });
 }
 
-/** Sends each output's gradient to the element that was the maximum. */
-function maxPoolBackward(b: GraphBuilder, w: Window, places: Value, dy: Value, shape: readonly number[]): Value {
+/** True where the windows tile the input, but for what may be left over at the ends. */
+const tiles = (w: Window): boolean =>
+  w.kernel.every((k, i) => k === w.strides[i] && (w.dilations[i] === 1 || k === 1)) &&
+  [...w.pads.before, ...w.pads.after].every((p) => p === 0) &&
+  leftOver(w).every((spare) => spare >= 0);
+
+/** x shaped as the part of the input that tiled windows cover → the input's shape, zeros where no window was. */
+const padToInput = (b: GraphBuilder, x: Value, w: Window): Value =>
+  pad(
+    b,
+    x,
+    x.shape.map(() => 0),
+    [0, 0, ...w.input.map((d, i) => d - x.shape[2 + i])],
+  );
+
+/**
+ * Windows that tile: an element is the maximum where it equals its window's output. No places are needed, and that is what makes it
+ * fast: onnxruntime's MaxPool takes 20 times as long where it must report them (2.7 ms against 0.14 for [128, 6, 28, 28]).
+ * Equal maxima of one window share its gradient, which is as good a subgradient as any other choice among them.
+ */
+function tiledMaxPoolBackward(b: GraphBuilder, w: Window, x: Value, y: Value, dy: Value): Value {
+  const spatial = w.input.map((_, i) => i + 2);
+  const repeated = repeatElements(b, y, w.kernel);
+  const zeros = spatial.map(() => 0);
+  const covered = slice(b, x, spatial, zeros, repeated.shape.slice(2));
+  // 1 where x − y is 0, and 0 where it is below.
+  const isMaximum = b.op(
+    'HardSigmoid',
+    [binary(b, 'Sub', covered, repeated)],
+    { alpha: { float: 1e30 }, beta: { float: 1 } },
+    { types: [repeated] },
+  );
+  const window = { kernel_shape: w.kernel, strides: w.strides };
+  const fraction = b.op('AveragePool', [isMaximum], window, { types: [y] });
+  const share = binary(b, 'Div', scale(b, dy, 1 / elementCount(w.kernel)), fraction);
+  return padToInput(b, binary(b, 'Mul', isMaximum, repeatElements(b, share, w.kernel)), w);
+}
+
+/** Sends each output's gradient to the element that was the maximum, by the places that MaxPool reports. */
+function placedMaxPoolBackward(b: GraphBuilder, w: Window, places: Value, dy: Value, shape: readonly number[]): Value {
   if (!overlaps(w) && w.output.every((d, i) => d <= w.input[i])) {
     // No element is the maximum of two windows, so placing is enough. The places say it all; onnxruntime checks the window
     // attributes only against the output's size, which a window rounded up would exceed.
@@ -72,19 +116,24 @@ function maxPoolBackward(b: GraphBuilder, w: Window, places: Value, dy: Value, s
 const maxPool: Operator = {
   opTypes: ['MaxPool'],
   infer: inferWindowed,
-  gradient({ node, b, inputs: [x], wants }, [dy]) {
+  gradient({ node, b, inputs: [x], outputs: [y], wants }, [dy]) {
     if (!x || !dy || !wants(0)) return [];
     const w = windowOf(node, x);
-    return [maxPoolBackward(b, w, maxPoolWithPlaces(b, x, w)[1], dy, x.shape)];
+    if (tiles(w)) return [tiledMaxPoolBackward(b, w, x, y, dy)];
+    return [placedMaxPoolBackward(b, w, maxPoolWithPlaces(b, x, w)[1], dy, x.shape)];
   },
-  // Its own form in training, so that the places come from the one forward pass.
+  // Its own form in training, so that the places, where needed, come from the one forward pass.
   training({ node, b, inputs: [x], wants }) {
     if (!x) throw new UserError('it needs an input');
     const w = windowOf(node, x);
-    const outputs = maxPoolWithPlaces(b, x, w);
+    const placed = !tiles(w) || node.outputs.length > 1;
+    const outputs = placed ? maxPoolWithPlaces(b, x, w) : [maxPoolAlone(b, x, w)];
     return {
       outputs: outputs.slice(0, node.outputs.length),
-      backward: ([dy]) => [dy && wants(0) ? maxPoolBackward(b, w, outputs[1], dy, x.shape) : undefined],
+      backward: ([dy]) => {
+        if (!dy || !wants(0)) return [];
+        return [tiles(w) ? tiledMaxPoolBackward(b, w, x, outputs[0], dy) : placedMaxPoolBackward(b, w, outputs[1], dy, x.shape)];
+      },
     };
   },
   channels: passChannels,
@@ -110,14 +159,10 @@ function averagePoolGradient({ node, b, inputs: [x], wants }: GradientContext, [
   const counts = averagedCounts(b, w, attr.int(node, 'count_include_pad', 0) === 1);
   const share = typeof counts === 'number' ? scale(b, dy, 1 / counts) : binary(b, 'Div', dy, counts);
   const [batch, channels] = x.shape;
-  const [first, ...others] = w.output;
   let spread: Value;
   if (w.kernel.every((k, i) => k === w.strides[i] && w.dilations[i] === 1)) {
     // Windows side by side: each share is copied over its window.
-    const apart = [batch * channels * first, 1, ...others.flatMap((d) => [d, 1])];
-    const stretched = apart.map((d, i) => (i % 2 === 1 ? w.kernel[(i - 1) / 2] : d));
-    spread = expand(b, reshape(b, share, apart), stretched);
-    spread = reshape(b, spread, [batch, channels, ...w.output.map((d, i) => d * w.kernel[i])]);
+    spread = repeatElements(b, share, w.kernel);
   } else {
     // Each input element gets the shares of all windows over it: the sums over windows of the shares with zeros between.
     const apart = spreadWithZeros(b, reshape(b, share, [batch * channels, 1, ...w.output]), w.strides);
@@ -175,7 +220,7 @@ const globalMaxPool: Operator = {
       input: lengths,
       output: ones,
     };
-    return [maxPoolBackward(b, w, maxPoolWithPlaces(b, x, w)[1], dy, x.shape)];
+    return [placedMaxPoolBackward(b, w, maxPoolWithPlaces(b, x, w)[1], dy, x.shape)];
   },
   channels: passChannels,
 };
