@@ -250,6 +250,8 @@ const pruningSchema = z
           .default(false)
           .describe('Draw masks with their probabilities instead of masking the lowest-scored weights.'),
         targetSparsity: share.lt(1).default(0.5).describe('Share of the remaining weights to mask.'),
+        epochs: wholeAtLeast(1).default(2).describe('Epochs of fine-tuning with noise before the masks are chosen.'),
+        retrainEpochs: wholeAtLeast(0).default(2).describe('Epochs of retraining with the masks held.'),
       })
       .prefault({})
       .describe('Variational pruning of single weights. Masks make files smaller, not kernels faster.'),
@@ -275,6 +277,12 @@ const quantizationSchema = z
     maxBits: bits.default(8).describe('Most weight bits the agent may choose.'),
     first: boundsOf('first'),
     last: boundsOf('last'),
+    averageBits: positive
+      .max(8)
+      .default(4)
+      .describe('Most weight bits on average over the layers the agent decides, where `goal.bytes` sets no limit.'),
+    epochs: wholeAtLeast(0).default(1).describe('Epochs of straight-through fine-tuning at the chosen bits; 0 for none.'),
+    learningRate: positive.default(0.002).describe('Learning rate at the start of straight-through fine-tuning.'),
     steTuning: wholeAtLeast(0).default(0).describe('Straight-through fine-tuning steps after each rollout of the search.'),
     activations: z
       .enum(['float', 'u8'])

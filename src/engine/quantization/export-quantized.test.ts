@@ -10,7 +10,7 @@ import { Random } from '../random';
 import { predict, scoringSignature } from '../runtime/evaluate';
 import { affineParameters, clippedRange } from './activation-ranges';
 import { quantizeLayer, withDequantizedWeights } from './quantized-layer';
-import { quantizeModel, writeModelFile } from './write-quantized';
+import { quantizeLayers, quantizeModel, writeModelFile } from './write-quantized';
 
 const random = new Random(3);
 const model = lenet5.build({ classes: 10, random });
@@ -29,13 +29,13 @@ describe('quantised export', () => {
     const old = { ...model, opsets: new Map([['', opset]]) };
     const layers = quantizableLayers(old).map((l) => quantizeLayer(old, l, bits[l.name]));
     const expected = await scores(withDequantizedWeights(old, layers));
-    const written = await quantizeModel(old, { bits, activations: 'float', calibration });
+    const written = await quantizeModel(old, quantizeLayers(old, bits), { activations: 'float', calibration });
     expect(distance(await scores(written), expected)).toBeLessThan(1e-6);
   });
 
   it('with 8-bit activations stays close to float at 8 bits everywhere, and keeps a read-back file equal', async () => {
     const all8 = Object.fromEntries(Object.keys(bits).map((name) => [name, 8]));
-    const quantised = await quantizeModel(model, { bits: all8, activations: 'u8', calibration });
+    const quantised = await quantizeModel(model, quantizeLayers(model, all8), { activations: 'u8', calibration });
     expect(quantised.graph.nodes.filter((n) => n.opType === 'QuantizeLinear').length).toBeGreaterThan(5);
     const out = await scores(quantised);
     expect(distance(out, await scores(model))).toBeLessThan(0.03);
@@ -54,8 +54,10 @@ describe('quantised export', () => {
     const folder = mkdtempSync(join(tmpdir(), 'bits-'));
     const sizeAt = async (b: number): Promise<number> => {
       const every = Object.fromEntries(Object.keys(bits).map((name) => [name, b]));
-      return writeModelFile(await quantizeModel(model, { bits: every, activations: 'float', calibration }), join(folder, `${b}.onnx`))
-        .brotliBytes;
+      return writeModelFile(
+        await quantizeModel(model, quantizeLayers(model, every), { activations: 'float', calibration }),
+        join(folder, `${b}.onnx`),
+      ).brotliBytes;
     };
     const [two, four, eight] = [await sizeAt(2), await sizeAt(4), await sizeAt(8)];
     expect(two).toBeLessThan(0.62 * four);
@@ -64,8 +66,8 @@ describe('quantised export', () => {
   });
 
   it('leaves layers that are not listed, and an unquantised model, alone', async () => {
-    expect(await quantizeModel(model, { bits: {}, activations: 'u8', calibration })).toBe(model);
-    const one = await quantizeModel(model, { bits: { fc1: 4 }, activations: 'float', calibration });
+    expect(await quantizeModel(model, quantizeLayers(model, {}), { activations: 'u8', calibration })).toBe(model);
+    const one = await quantizeModel(model, quantizeLayers(model, { fc1: 4 }), { activations: 'float', calibration });
     expect(one.graph.initializers.get('conv1.weight')).toBe(model.graph.initializers.get('conv1.weight'));
     expect(one.graph.initializers.has('fc1.weight')).toBe(false);
   });
@@ -97,7 +99,7 @@ describe('layers without a bias', () => {
   it('export with 8-bit activations', async () => {
     const nodes = model.graph.nodes.map((n) => (n.opType === 'Conv' ? { ...n, inputs: n.inputs.slice(0, 2) } : n));
     const bare = withGraph(model, { nodes });
-    const out = await scores(await quantizeModel(bare, { bits: { conv1: 8, conv2: 8 }, activations: 'u8', calibration }));
+    const out = await scores(await quantizeModel(bare, quantizeLayers(bare, { conv1: 8, conv2: 8 }), { activations: 'u8', calibration }));
     expect(distance(out, await scores(bare))).toBeLessThan(0.03);
   });
 });

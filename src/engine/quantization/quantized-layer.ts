@@ -2,7 +2,8 @@
 import type { Layer } from '../graph/layers';
 import { type Model, withGraph } from '../onnx/model';
 import { Tensor } from '../onnx/tensor';
-import { dequantize, type QuantizedWeights, quantizeWeights } from './quantizers';
+import type { WeightQuantizer } from '../training/fake-quantization';
+import { dequantize, type QuantizedWeights, quantizeWeights, quantizeWithScales } from './quantizers';
 
 export interface QuantizedLayer {
   readonly layer: Layer;
@@ -29,4 +30,17 @@ export function withDequantizedWeights(model: Model, layers: readonly QuantizedL
     initializers.set(layer.weight, Tensor.float32(layer.weight, dims, dequantize(weights, dims, layer.outAxis)));
   }
   return withGraph(model, { initializers });
+}
+
+/** The same layers as the trainer takes them: bits, axis and scales by weight. */
+export function quantizersOf(layers: readonly QuantizedLayer[]): Map<string, WeightQuantizer> {
+  return new Map(layers.map(({ layer, weights }) => [layer.weight, { bits: weights.bits, axis: layer.outAxis, scales: weights.scales }]));
+}
+
+/** Codes of a model whose weights were fine-tuned to lie on these scales. */
+export function requantize(model: Model, layers: readonly QuantizedLayer[]): QuantizedLayer[] {
+  return layers.map(({ layer, weights }) => {
+    const tensor = model.graph.initializers.get(layer.weight)!;
+    return { layer, weights: quantizeWithScales(tensor.floats(), tensor.dims, layer.outAxis, weights.bits, weights.scales) };
+  });
 }

@@ -119,6 +119,31 @@ export function quantizeWeights(
   return { codes, scales, bits };
 }
 
+/** Quantises with scales that are given (those a network was fine-tuned with), one an output channel. */
+export function quantizeWithScales(
+  weights: Float32Array,
+  dims: readonly number[],
+  axis: number,
+  bits: number,
+  scales: Float32Array,
+): QuantizedWeights {
+  const layout = channelLayout(dims, axis);
+  const q = largestCode(bits);
+  const codes = new Int8Array(weights.length);
+  for (let c = 0; c < layout.channels; c++) {
+    layout.forEach(c, (i) => {
+      codes[i] = bits === 1 ? Math.sign(weights[i]) : Math.max(-q, Math.min(q, roundEven(Math.fround(weights[i] / scales[c]))));
+    });
+  }
+  return { codes, scales, bits };
+}
+
+/** Rounds halves to even, as onnxruntime's Round does. */
+export function roundEven(x: number): number {
+  const r = Math.round(x);
+  return Math.abs(x % 1) === 0.5 && r % 2 !== 0 ? r - 1 : r;
+}
+
 /** Codes back to weights. */
 export function dequantize(quantized: QuantizedWeights, dims: readonly number[], axis: number): Float32Array {
   const out = new Float32Array(quantized.codes.length);

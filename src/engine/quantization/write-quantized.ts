@@ -6,22 +6,24 @@ import { saveModel } from '../onnx/file';
 import type { Model } from '../onnx/model';
 import { activationRanges } from './activation-ranges';
 import { activationValues, exportQuantized } from './export-quantized';
-import { quantizeLayer } from './quantized-layer';
+import { type QuantizedLayer, quantizeLayer } from './quantized-layer';
 
 export interface QuantizeModelOptions {
-  /** Weight bits by layer name; absent or above 8: the layer stays float. */
-  readonly bits: Readonly<Record<string, number>>;
   /** 'u8': 8-bit activations around the quantised layers, which run on integer kernels; 'float': only weights are codes. */
   readonly activations: 'float' | 'u8';
   readonly calibration: { readonly inputs: Float32Array; readonly shape: readonly number[]; readonly count: number };
   readonly threads?: number;
 }
 
-/** The quantised form of a model whose batch normalisation is folded. */
-export async function quantizeModel(model: Model, options: QuantizeModelOptions): Promise<Model> {
-  const layers = quantizableLayers(model)
-    .filter((l) => (options.bits[l.name] ?? 32) <= 8)
-    .map((l) => quantizeLayer(model, l, options.bits[l.name]));
+/** The layers of a model at a bit-width each; absent or above 8: the layer stays float and is not listed. */
+export function quantizeLayers(model: Model, bits: Readonly<Record<string, number>>): QuantizedLayer[] {
+  return quantizableLayers(model)
+    .filter((l) => (bits[l.name] ?? 32) <= 8)
+    .map((l) => quantizeLayer(model, l, bits[l.name]));
+}
+
+/** The quantised form of a model whose batch normalisation is folded, ready to be written. */
+export async function quantizeModel(model: Model, layers: readonly QuantizedLayer[], options: QuantizeModelOptions): Promise<Model> {
   if (layers.length === 0) return model;
   if (options.activations === 'float') return exportQuantized(model, { layers });
   const ranges = await activationRanges(model, activationValues(model, layers), options.calibration, { threads: options.threads });

@@ -3,15 +3,16 @@
  * thread (session.run blocks its thread) with one onnxruntime thread, so that the same policy gives the same figures whoever measures it.
  */
 import type { PruningSettings } from '../../protocol/config';
-import type { ChannelGroup } from '../graph/channel-group';
 import { findChannelGroups } from '../graph/channel-groups';
 import { type Layer, quantizableLayers } from '../graph/layers';
 import { modelBytes, parseModel } from '../onnx/file';
 import type { Model } from '../onnx/model';
 import { SequentialPruner } from '../pruning/prune-sequence';
-import { type QuantizedLayer, quantizeLayer, withDequantizedWeights } from '../quantization/quantized-layer';
+import { type QuantizedLayer, quantizeLayer, quantizersOf, withDequantizedWeights } from '../quantization/quantized-layer';
+import { Random } from '../random';
 import { accuracyOf, type ScoringSet } from '../runtime/evaluate';
 import { measureLatency } from '../runtime/latency';
+import { Trainer } from '../training/trainer';
 import type { WidthDecision } from './prune-environment';
 
 /** Inputs without a purpose of their own: normalised samples in memory that threads share. */
@@ -32,6 +33,14 @@ export interface ActorSetup {
     readonly positions: number;
     readonly seed: number;
   };
+  /** Straight-through fine-tuning before a complete bit policy is scored; absent: none. */
+  readonly tuning?: { readonly batches: readonly TuningBatch[]; readonly learningRate: number };
+}
+
+/** One batch of training samples, kept in memory so that every policy is tuned on the same ones. */
+export interface TuningBatch {
+  readonly inputs: Float32Array;
+  readonly labels: Int32Array;
 }
 
 export type ActorTask =
@@ -40,7 +49,7 @@ export type ActorTask =
   /** The same, returning the model's bytes instead of scoring it. */
   | { readonly kind: 'build'; readonly decisions: readonly WidthDecision[] }
   /** Quantise the weights of these layers, score the result. */
-  | { readonly kind: 'quantize'; readonly bits: Readonly<Record<string, number>> };
+  | { readonly kind: 'quantize'; readonly bits: Readonly<Record<string, number>>; readonly tune?: boolean };
 
 export interface ActorResult {
   readonly accuracy?: number;
@@ -70,20 +79,37 @@ export class CompressionActor {
       }
       case 'build':
         return { model: modelBytes(await this.pruned(task.decisions)) };
-      case 'quantize':
-        return { accuracy: await accuracyOf(this.withBits(task.bits), this.setup.scoring, { threads: 1 }) };
+      case 'quantize': {
+        const layers = this.quantizedLayers(task.bits);
+        const model =
+          task.tune && this.setup.tuning && layers.length > 0
+            ? await this.tuned(layers, this.setup.tuning)
+            : withDequantizedWeights(this.model, layers);
+        return { accuracy: await accuracyOf(model, this.setup.scoring, { threads: 1 }) };
+      }
     }
   }
 
   private async pruned(decisions: readonly WidthDecision[]): Promise<Model> {
-    if (!this.pruner) {
-      const groups: readonly ChannelGroup[] = findChannelGroups(this.model).groups;
-      this.pruner = new SequentialPruner(this.model, groups, this.setup.calibration, { ...this.setup.pruning, threads: 1 });
-    }
-    return this.pruner.apply(decisions);
+    const { seed, selection, reconstruct, positions } = this.setup.pruning;
+    this.pruner ??= await SequentialPruner.create(
+      this.model,
+      findChannelGroups(this.model).groups,
+      this.setup.calibration,
+      new Random(seed).fork('calibration'),
+      {
+        selection,
+        reconstruct,
+        positions,
+        threads: 1,
+      },
+    );
+    this.pruner.reset();
+    for (const [group, keep] of decisions) await this.pruner.prune(group, { keep });
+    return this.pruner.finished();
   }
 
-  private withBits(bits: Readonly<Record<string, number>>): Model {
+  private quantizedLayers(bits: Readonly<Record<string, number>>): QuantizedLayer[] {
     this.layers ??= quantizableLayers(this.model);
     const chosen: QuantizedLayer[] = [];
     for (const layer of this.layers) {
@@ -97,10 +123,27 @@ export class CompressionActor {
       }
       chosen.push(entry);
     }
-    return withDequantizedWeights(this.model, chosen);
+    return chosen;
+  }
+
+  /** The model after a few straight-through steps at these bits (methods.md §1: fine-tuning after each rollout). */
+  private async tuned(layers: readonly QuantizedLayer[], tuning: NonNullable<ActorSetup['tuning']>): Promise<Model> {
+    const trainer = await Trainer.create(this.model, {
+      batch: tuning.batches[0].labels.length,
+      quantizers: quantizersOf(layers),
+      momentum: 0.9,
+      weightDecay: 0,
+      threads: 1,
+    });
+    try {
+      for (const batch of tuning.batches) await trainer.step(batch, tuning.learningRate);
+      return trainer.model({ quantized: true });
+    } finally {
+      await trainer.dispose();
+    }
   }
 
   async dispose(): Promise<void> {
-    await this.pruner?.dispose();
+    await this.pruner?.release();
   }
 }

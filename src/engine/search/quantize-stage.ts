@@ -1,0 +1,160 @@
+/** Stage 2: the agent picks each layer's weight bits under a byte budget. */
+import { absoluteBudget } from '../../protocol/config';
+import type { Candidate, ModelCost, Policy } from '../../protocol/policy';
+import { BatchPipeline } from '../data/batches';
+import { UserError } from '../errors';
+import { countCosts } from '../graph/costs';
+import { inferTypes } from '../graph/infer';
+import { type Layer, quantizableLayers } from '../graph/layers';
+import { modelBytes } from '../onnx/file';
+import type { Model } from '../onnx/model';
+import { storedBytes } from '../quantization/quantizers';
+import { Random } from '../random';
+import type { TuningBatch } from './actor';
+import { createActorPool } from './actor-pool';
+import { bitChoices } from './choices';
+import { layerFeatures } from './layer-features';
+import { QuantizeEnvironment } from './quantize-environment';
+import type { RunContext } from './run-context';
+import { type StageDefinition, type StageResult, searchStage } from './search-stage';
+
+export interface QuantizeStageResult extends StageResult {
+  /** Bits of every quantised layer, those the config fixes included. */
+  readonly bits: Readonly<Record<string, number>>;
+}
+
+/**
+ * Searches bit-widths.
+ * @param model float, batch normalisation folded
+ * @param ratios of stage 1, so that candidates carry the whole policy
+ * @throws UserError where the byte budget cannot be met with the fewest bits
+ */
+export async function quantizeStage(context: RunContext, model: Model, ratios: Policy['ratios']): Promise<QuantizeStageResult> {
+  const { config, prepared } = context;
+  const layers = quantizableLayers(model);
+  const inferred = inferTypes(model, { batch: 1 });
+  const all = layers
+    .map((layer, i) => ({
+      layer,
+      bits: bitChoices(layer, i, layers.length, config),
+      weights: weightCount(model, layer),
+      hasZeros: hasZeros(model, layer),
+    }))
+    .filter((l): l is typeof l & { bits: number[] } => l.bits !== undefined);
+  const fixed = all.filter((l) => l.bits.length === 1);
+  const open = all.filter((l) => l.bits.length > 1);
+  const fixedBits = Object.fromEntries(fixed.map((l) => [l.layer.name, l.bits[0]]));
+  const bytesOf = (l: (typeof all)[number], bits: number): number => storedBytes(l.weights, l.layer.outChannels, bits, l.hasZeros);
+  const mostBits = Object.fromEntries(open.map((l) => [l.layer.name, l.bits[l.bits.length - 1]]));
+  const decidedBits = (policy: Policy): Record<string, number> => ({ ...mostBits, ...fixedBits, ...policy.bits });
+  const cost = (policy: Policy): ModelCost => {
+    const { layers: _, ...total } = countCosts(model, inferred, decidedBits(policy));
+    return total;
+  };
+  if (open.length === 0) {
+    return { best: undefined, end: 'complete', scorings: 0, completePolicies: 0, updates: 0, bits: fixedBits };
+  }
+
+  const rest = cost({ ratios, bits: {} }).weightBytes - open.reduce((a, l) => a + bytesOf(l, mostBits[l.layer.name]), 0);
+  const ceiling =
+    config.goal.bytes === undefined
+      ? open.reduce((a, l) => a + bytesOf(l, 0) + (l.weights * config.quantization.averageBits) / 8, 0)
+      : absoluteBudget(config.goal.bytes, prepared.costs.weightBytes) - rest;
+  const least = open.reduce((a, l) => a + bytesOf(l, l.bits[0]), 0);
+  if (least > ceiling) {
+    throw new UserError(
+      `goal.bytes: ${Math.round(ceiling + rest)} bytes cannot be reached; the fewest bits allowed still need ${Math.round(least + rest)}`,
+      'Raise the budget, lower "quantization.minBits", or allow fewer bits for the first and last layer.',
+    );
+  }
+
+  const tuning = await tuningBatches(context);
+  const pool = createActorPool(
+    {
+      model: modelBytes(model),
+      scoring: prepared.data.search,
+      calibration: prepared.data.calibration,
+      pruning: { selection: config.pruning.selection, reconstruct: false, positions: 1, seed: config.seed },
+      tuning: tuning && { batches: tuning, learningRate: config.quantization.learningRate },
+    },
+    config.search.actors,
+    context.threads?.actor,
+  );
+  const share = ceiling / open.reduce((a, l) => a + bytesOf(l, 8), 0);
+  const definition: StageDefinition = {
+    stage: 'quantize',
+    rewardText: config.reward.quantize,
+    uniformAction: uniformFraction(open, ceiling, bytesOf) ?? share,
+    rankByAccuracy: false,
+    cost,
+    makeEnvironment: (actor, scorer) =>
+      new QuantizeEnvironment({
+        layers: open.map((l, i) => ({
+          name: l.layer.name,
+          bits: l.bits,
+          bytes: (b) => bytesOf(l, b),
+          features: layerFeatures(l.layer, i),
+        })),
+        ceiling,
+        evaluate: (bits) => {
+          const policy: Policy = { ratios, bits: { ...fixedBits, ...bits } };
+          const step = Object.keys(bits).length;
+          const partial = step < open.length;
+          const key = `quantize:${Object.entries(bits)
+            .map(([n, b]) => `${n}=${b}`)
+            .join(',')}`;
+          return scorer.score(key, policy, partial, step - 1, actor, async () => {
+            const { accuracy } = await pool.run({ kind: 'quantize', bits: decidedBits(policy), tune: !partial }, actor);
+            return { accuracy: accuracy! };
+          });
+        },
+      }),
+    withinGoal: (candidate: Candidate) => candidate.cost.weightBytes <= ceiling + rest + 1,
+  };
+  try {
+    const result = await searchStage(context, definition);
+    return { ...result, bits: result.best?.policy.bits ?? { ...fixedBits, ...mostBits } };
+  } finally {
+    await pool.dispose();
+  }
+}
+
+const weightCount = (model: Model, layer: Layer): number => model.graph.initializers.get(layer.weight)!.size;
+const hasZeros = (model: Model, layer: Layer): boolean => model.graph.initializers.get(layer.weight)!.floats().includes(0);
+
+interface Open {
+  readonly layer: Layer;
+  readonly bits: readonly number[];
+}
+
+/** The one action that takes as many bits as the budget allows when it is the same for every layer. */
+function uniformFraction<T extends Open>(open: readonly T[], ceiling: number, bytesOf: (l: T, bits: number) => number): number | undefined {
+  for (let step = 100; step >= 0; step--) {
+    const action = step / 100;
+    const bytes = open.reduce((a, l) => a + bytesOf(l, Math.round(l.bits[0] + action * (l.bits[l.bits.length - 1] - l.bits[0]))), 0);
+    if (bytes <= ceiling) return action;
+  }
+  return undefined;
+}
+
+/** The batches that every complete bit policy is tuned on before it is scored. */
+async function tuningBatches({ config, prepared }: RunContext): Promise<TuningBatch[] | undefined> {
+  const steps = config.quantization.steTuning;
+  const { train, normalization, augmentation, labelled } = prepared.data;
+  if (steps === 0 || !train || !labelled) return undefined;
+  const pipeline = new BatchPipeline(train, {
+    batch: Math.min(config.recovery.batch, train.rows.length),
+    normalization,
+    augmentation,
+    shuffle: true,
+    random: new Random(config.seed).fork('tuning'),
+  });
+  const batches: TuningBatch[] = [];
+  for (let epoch = 0; batches.length < steps; epoch++) {
+    for await (const b of pipeline.batches(epoch)) {
+      batches.push({ inputs: b.inputs.slice(), labels: b.labels!.slice() });
+      if (batches.length >= steps) break;
+    }
+  }
+  return batches;
+}

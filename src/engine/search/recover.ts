@@ -1,0 +1,74 @@
+/** Recovery: what a compressed network gets back by fine-tuning, and the samples it is fine-tuned on. */
+import { BatchPipeline } from '../data/batches';
+import type { Model } from '../onnx/model';
+import { Random } from '../random';
+import { accuracyOf } from '../runtime/evaluate';
+import { type FitOptions, fit } from '../training/fit';
+import type { LossOptions } from '../training/losses';
+import type { ScheduleOptions } from '../training/schedule';
+import type { RunContext } from './run-context';
+
+/** Training batches of a run; each purpose draws its own order and augmentation. undefined where there is nothing to train on. */
+export function trainingBatches(context: RunContext, purpose: string): BatchPipeline | undefined {
+  const { config, prepared, threads } = context;
+  const { train, normalization, augmentation } = prepared.data;
+  if (!train || train.rows.length < 2) return undefined;
+  return new BatchPipeline(train, {
+    batch: Math.min(config.recovery.batch, train.rows.length),
+    normalization,
+    augmentation,
+    shuffle: true,
+    random: new Random(config.seed).fork(purpose),
+    threadFile: threads?.augment,
+  });
+}
+
+/** Options common to every fine-tuning of a run: loss, optimiser, progress, stopping. */
+export function tuningOptions(context: RunContext, epochs: number, learningRate: number): FitOptions {
+  const { config, prepared, recorder, signal } = context;
+  const { recovery } = config;
+  const schedule: ScheduleOptions =
+    recovery.schedule === 'exponential' ? { kind: 'exponential', factor: recovery.decay } : { kind: recovery.schedule };
+  const distils = recovery.distillation.weight > 0 || !prepared.data.labelled;
+  const weight = prepared.data.labelled ? recovery.distillation.weight : 1;
+  const loss: LossOptions = {
+    crossEntropy: 1 - weight,
+    labelSmoothing: prepared.data.labelled ? recovery.labelSmoothing : 0,
+    ...(distils ? { distillation: { temperature: recovery.distillation.temperature, weight } } : {}),
+  };
+  return {
+    epochs,
+    learningRate: { base: learningRate, schedule },
+    batch: Math.min(recovery.batch, prepared.data.train!.rows.length),
+    loss,
+    momentum: recovery.momentum,
+    weightDecay: recovery.weightDecay,
+    teachers: distils ? [prepared.model] : undefined,
+    threads: context.cores,
+    signal,
+    onProgress: (p) =>
+      recorder.update({
+        episode: p.epoch + (p.step % Math.max(1, p.steps / p.epochs) === 0 ? 1 : 0),
+        episodes: p.epochs,
+        secondsLeft: p.secondsLeft,
+      }),
+  };
+}
+
+export interface Recovered {
+  readonly model: Model;
+  /** On the search images, before and after. */
+  readonly before: number;
+  readonly after: number;
+}
+
+/** Fine-tunes a pruned model; keeps it as it was where that scores better on the search images. */
+export async function recover(context: RunContext, model: Model): Promise<Recovered> {
+  const { config, prepared } = context;
+  const before = await accuracyOf(model, prepared.data.search, { threads: context.cores });
+  const source = trainingBatches(context, 'recovery');
+  if (!source || config.recovery.epochs === 0) return { model, before, after: before };
+  const result = await fit(model, source, tuningOptions(context, config.recovery.epochs, config.recovery.learningRate));
+  const after = await accuracyOf(result.model, prepared.data.search, { threads: context.cores });
+  return before > after ? { model, before, after: before } : { model: result.model, before, after };
+}
