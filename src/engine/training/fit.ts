@@ -45,6 +45,8 @@ export interface FitOptions extends TrainerOptions {
   readonly signal?: AbortSignal;
   /** Scores a model after each epoch (higher is better); the best epoch's weights are then returned. Never give it the test set. */
   readonly validate?: (model: Model, epoch: number) => Promise<number>;
+  /** Called after every step, before the progress. */
+  readonly onStep?: (trainer: Trainer, epoch: number) => void;
   /** Called after each epoch, before `validate`: refreshes scales or masks. */
   readonly onEpoch?: (trainer: Trainer, epoch: number) => void | Promise<void>;
 }
@@ -62,7 +64,7 @@ export interface FitResult {
  * @throws UserError where the model cannot be trained, or no batch has the wanted size
  * @throws the signal's reason where it is aborted
  */
-export async function fit(model: Model, source: BatchSource, options: FitOptions): Promise<FitResult> {
+export async function fitModel(model: Model, source: BatchSource, options: FitOptions): Promise<FitResult> {
   const { epochs, signal } = options;
   if (!(Number.isInteger(epochs) && epochs > 0)) throw new RangeError(`epochs must be a whole number above 0, not ${epochs}`);
   signal?.throwIfAborted();
@@ -93,6 +95,7 @@ export async function fit(model: Model, source: BatchSource, options: FitOptions
         correct += result.correct;
         count++;
         made++;
+        options.onStep?.(trainer, epoch);
         options.onProgress?.({
           epoch,
           epochs,

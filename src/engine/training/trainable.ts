@@ -50,7 +50,7 @@ export function trainableParameters(model: Model, filter: (name: string, tensor:
   for (const node of model.graph.nodes) {
     for (const name of node.inputs) {
       const tensor = model.graph.initializers.get(name);
-      if (!tensor || tensor.type !== 'float32' || found.has(name)) continue;
+      if (tensor?.type !== 'float32' || found.has(name)) continue;
       if (isWeight(name, elementCount(tensor.dims)) && filter(name, tensor)) found.set(name, tensor);
     }
   }
