@@ -1,6 +1,6 @@
 /** Straight-through fine-tuning of a quantised model over epochs; its result lies exactly on the codes that are written. */
 import type { Model } from '../onnx/model';
-import { type BatchSource, type FitOptions, fit } from '../training/fit';
+import { type BatchSource, type FitOptions, fitModel } from '../training/fit';
 import { type QuantizedLayer, quantizersOf, requantize, withDequantizedWeights } from './quantized-layer';
 import { channelLayout, largestCode, mseClip } from './quantizers';
 
@@ -22,7 +22,7 @@ export async function tuneQuantized(
 ): Promise<TunedQuantization> {
   const quantizers = quantizersOf(layers);
   const scales = new Map([...quantizers].map(([name, q]) => [name, Float32Array.from(q.scales)]));
-  const result = await fit(model, source, {
+  const result = await fitModel(model, source, {
     ...options,
     quantizers,
     onEpoch: (trainer, epoch) => {
