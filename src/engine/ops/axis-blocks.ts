@@ -69,7 +69,13 @@ export function reshapeChannels(context: ChannelContext): void {
       if (atoms) context.freeze(atoms, `${nodeLabel(context)} ${reason}`);
     }
   };
-  if (isInitializer(context, 0)) return;
+  if (isInitializer(context, 0)) {
+    // A bias brought into shape: axes that stay whole carry what is coupled with them later.
+    for (const { from, to } of blocks ?? []) {
+      if (from.length === 1 && to.length === 1) context.setOutput(0, to[0], context.atoms(0, from[0]));
+    }
+    return;
+  }
   const all = before.map((_, axis) => axis);
   if (!blocks || !after) {
     freeze(all, 'changes the shape in a way that is not known before the model runs');

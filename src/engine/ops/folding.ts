@@ -12,6 +12,9 @@ import type { ValueType } from './operator';
 /** Largest tensor that is folded, in elements. */
 export const FOLD_LIMIT = 4096;
 
+/** Types whose constants are read; `foldedTensor` makes some of them. */
+const FOLDED_TYPES: ReadonlySet<DataType> = new Set(['int64', 'int32', 'float32', 'float64', 'bool', 'uint8', 'int8']);
+
 const INT64_MAX = 2n ** 63n - 1n;
 const INT64_MIN = -(2n ** 63n);
 
@@ -48,7 +51,7 @@ export function foldedTensor(type: DataType, dims: readonly number[], values: re
  */
 export function foldable(input: ValueType | undefined): number[] | undefined {
   const value = input?.value;
-  if (!value || value.size > FOLD_LIMIT || value.type === 'string') return undefined;
+  if (!value || value.size > FOLD_LIMIT || !FOLDED_TYPES.has(value.type)) return undefined;
   if (isFloat(value.type) && value.name !== '' && value.dims.length > 0) return undefined;
   return value.numbers();
 }

@@ -115,6 +115,11 @@ describe('channels', () => {
     expect((await checkChannels({ ...reshape([2, 3, 4], [2, 12]), carry: { X: [1, 2] } })).reasons[0]).toMatch(/two axes of channels/);
   });
 
+  test('a bias brought into shape keeps its channels', async () => {
+    const bias = { opType: 'Reshape', inputs: [{ name: 'bias', shape: [3], constant: true }, wholeNumbers('shape', [1, 3, 1, 1])] };
+    expect((await checkChannels({ ...bias, carry: {} })).outputs[0]).toEqual([null, [0, 1, 2], null, null]);
+  });
+
   test('Squeeze and Unsqueeze move channels', async () => {
     await checkChannels({ opType: 'Squeeze', inputs: [x(2, 3, 1, 1), wholeNumbers('axes', [2, 3])], carry: { X: [1] }, remove: [1] });
     await checkChannels({ opType: 'Unsqueeze', inputs: [x(2, 3), wholeNumbers('axes', [0, 3])], carry: { X: [1] }, remove: [1] });
