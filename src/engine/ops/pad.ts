@@ -84,7 +84,7 @@ const pad: Operator = {
         context.freeze(atoms, `${nodeLabel(context)} ${modeOf(context) === 'constant' ? 'cuts' : 'repeats'} some of them`);
       } else {
         // The added channels hold one constant: they can go with the channels they meet further on.
-        context.setOutput(0, axis, Int32Array.of(...context.fresh(before), ...atoms, ...context.fresh(behind)));
+        context.setOutput(0, axis, Int32Array.from([...context.fresh(before), ...atoms, ...context.fresh(behind)]));
       }
     }
   },
