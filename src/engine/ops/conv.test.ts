@@ -64,6 +64,18 @@ const rows: readonly Row[] = [
   { what: 'depthwise, stride 3, no padding, more left over', x: [1, 2, 9, 10], w: [2, 1, 2, 2], attributes: { group: 2, strides: [3, 3] } },
   { what: 'depthwise, dilated', x: [2, 3, 9, 8], w: [3, 1, 3, 3], attributes: { group: 3, dilations: [2, 2], pads: [2, 2, 2, 2] } },
   { what: 'depthwise, two filters a channel', x: [2, 3, 6, 5], w: [6, 1, 3, 3], attributes: { group: 3, pads: [1, 1, 1, 1] } },
+  {
+    what: 'depthwise, two filters a channel, stride 2',
+    x: [2, 3, 7, 8],
+    w: [6, 1, 3, 3],
+    attributes: { group: 3, strides: [2, 2], pads: [1, 1, 1, 1] },
+  },
+  {
+    what: 'depthwise, dilation 2 and stride 2',
+    x: [2, 3, 10, 9],
+    w: [3, 1, 3, 2],
+    attributes: { group: 3, dilations: [2, 2], strides: [2, 2] },
+  },
   { what: 'depthwise, 1×1, stride 2', x: [2, 3, 6, 5], w: [3, 1, 1, 1], attributes: { group: 3, strides: [2, 2] } },
   { what: 'one spatial axis', x: [2, 3, 12], w: [4, 3, 5], bias: true, attributes: { pads: [2, 2] } },
   { what: 'one spatial axis, stride 3, depthwise', x: [2, 3, 12], w: [3, 1, 5], attributes: { strides: [3], pads: [2, 2], group: 3 } },

@@ -8,7 +8,7 @@ import { UserError } from '../errors';
 import { attr, type Node, type Shape } from '../onnx/model';
 import { elementCount } from '../onnx/tensor';
 import type { GraphBuilder, Value } from './builder';
-import { concat, flip, gemm, matMul, pad, range, reduceSum, reshape, slice, spreadWithZeros, transpose } from './emit';
+import { binary, concat, flip, gemm, matMul, pad, range, reduceSum, reshape, slice, spreadWithZeros, transpose } from './emit';
 import type { ChannelContext, CostContext, GradientContext, InferContext, Operator, ShrinkContext, ValueType } from './operator';
 import { leftOver, outputLengths, positions, resolveWindow, type Window, windowAttributes } from './window';
 
@@ -91,7 +91,9 @@ function gradient({ node, b, inputs, wants }: GradientContext, [dy]: ReadonlyArr
 
 /** dW[o, i, offset] = Σ over images and positions of dY[o, position] · X[i, position · stride + offset · dilation]. */
 function weightGradient(b: GraphBuilder, g: Geometry, x: Value, shape: readonly number[], dy: Value): Value {
-  if (isDepthwise(g)) return depthwiseWeightGradient(b, g, x, shape, dy);
+  if (isDepthwise(g)) {
+    return g.window.strides.every((s) => s === 1) ? depthwiseByOffset(b, g, x, shape, dy) : depthwiseAsConvolution(b, g, x, shape, dy);
+  }
   if (g.channels / g.group <= FEW_CHANNELS) return weightGradientAtOnce(b, g, x, shape, dy);
   const pointwise = g.window.kernel.every((k) => k === 1);
   if (g.group === 1 && !pointwise && elementCount(g.window.output) < SMALL_MAP) return weightGradientChannelsLast(b, g, x, shape, dy);
@@ -99,10 +101,32 @@ function weightGradient(b: GraphBuilder, g: Geometry, x: Value, shape: readonly 
 }
 
 /**
- * Depthwise: every (image, channel) pair is a group of its own, the output's gradient its kernel, and stride and dilation change
- * places; so one grouped convolution gives the gradient image by image, which is then summed.
+ * Depthwise with stride 1: for each kernel offset the products of dY with the shifted input, summed over images and positions.
+ * Measured against the one convolution below (one thread, ms): [32, 64, 16, 16] 3.1 / 13.4, [8, 384, 14, 14] 7 / 15 to 30,
+ * [8, 32, 112, 112] 23 / 129.
  */
-function depthwiseWeightGradient(b: GraphBuilder, g: Geometry, x: Value, shape: readonly number[], dy: Value): Value {
+function depthwiseByOffset(b: GraphBuilder, g: Geometry, x: Value, shape: readonly number[], dy: Value): Value {
+  const { window, batch, channels, filters } = g;
+  // The filters of a channel on an axis of their own, over which the input stretches.
+  const separate = [batch, channels, filters / channels];
+  const rows = reshape(b, dy, [...separate, ...window.output]);
+  const padded = pad(b, x, [0, 0, ...window.pads.before], [0, 0, ...window.pads.after]);
+  const sums = offsetSlices(b, padded, window, 2).map((part) => {
+    const product = binary(b, 'Mul', rows, reshape(b, part, [batch, channels, 1, ...window.output]));
+    return reshape(b, reduceSum(b, reshape(b, product, [batch, filters, ...window.output]), [0, ...range(2, 2 + window.kernel.length)]), [
+      filters,
+      1,
+    ]);
+  });
+  return reshape(b, concat(b, sums, 1), shape);
+}
+
+/**
+ * Depthwise with a larger stride, where cutting out every stride-th element would cost most: every (image, channel) pair is a group
+ * of its own, dY its kernel, and stride and dilation change places; so one grouped convolution gives the gradient image by image
+ * ([8, 96, 56, 56] with stride 2: 14 ms against 16 offset by offset; with two threads 15 against 34).
+ */
+function depthwiseAsConvolution(b: GraphBuilder, g: Geometry, x: Value, shape: readonly number[], dy: Value): Value {
   const { window, batch, channels, filters } = g;
   const spare = leftOver(window);
   const after = window.pads.after.map((p, i) => Math.max(0, p - spare[i]));
