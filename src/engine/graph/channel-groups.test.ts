@@ -67,6 +67,16 @@ describe('findChannelGroups', () => {
     ]);
   });
 
+  it('names the operator behind which shapes are not known', () => {
+    const { groups, frozen } = findChannelGroups(withNode(named('plain'), 'Strange', 'relu1', 'other'));
+    expect(groups.map((g) => g.id)).toEqual(['fc1']);
+    expect(frozen.map((f) => [f.id, f.reason])).toEqual([
+      ['conv1', "passes `Strange` at node 'x', which Espalier does not know"],
+      ['conv2', "passes `Relu` at node 'relu2', where shapes are not known because of `Strange` at node 'x' before it"],
+      ['fc2', "is the model output 'fc2'"],
+    ]);
+  });
+
   it('freezes a stream that the model input is added to', () => {
     const base = named('plain');
     const nodes = base.graph.nodes.map((n) => (n.name === 'relu2' ? makeNode('Add', ['conv2', 'side'], ['relu2']) : n));

@@ -178,6 +178,10 @@ class GroupFinder {
         else entry.uses.push({ node: index, role });
       },
     };
+    // Behind an operator that is not known shapes are not known either: better to name it than what trips over it.
+    const [culprit] = this.inferred.unknownOperators;
+    if (culprit && inputs.some((t, i) => t && !t.shape && !this.initializer(node.inputs[i])))
+      this.freezeInputs(node, `passes ${this.where(node)}, where shapes are not known because of ${this.where(culprit.node)} before it`);
     operator.channels(context);
     // What the operator did not look at it cannot have carried on: such channels stay. `Shape` alone only looks from outside.
     if (node.opType !== 'Shape') {
