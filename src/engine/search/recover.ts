@@ -3,7 +3,7 @@ import { BatchPipeline } from '../data/batches';
 import type { Model } from '../onnx/model';
 import { Random } from '../random';
 import { accuracyOf } from '../runtime/evaluate';
-import { type FitOptions, fit } from '../training/fit';
+import { type FitOptions, fitModel } from '../training/fit';
 import type { LossOptions } from '../training/losses';
 import type { ScheduleOptions } from '../training/schedule';
 import type { RunContext } from './run-context';
@@ -68,7 +68,7 @@ export async function recover(context: RunContext, model: Model): Promise<Recove
   const before = await accuracyOf(model, prepared.data.search, { threads: context.cores });
   const source = trainingBatches(context, 'recovery');
   if (!source || config.recovery.epochs === 0) return { model, before, after: before };
-  const result = await fit(model, source, tuningOptions(context, config.recovery.epochs, config.recovery.learningRate));
+  const result = await fitModel(model, source, tuningOptions(context, config.recovery.epochs, config.recovery.learningRate));
   const after = await accuracyOf(result.model, prepared.data.search, { threads: context.cores });
   return before > after ? { model, before, after: before } : { model: result.model, before, after };
 }
