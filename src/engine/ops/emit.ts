@@ -93,13 +93,6 @@ export function expand(b: GraphBuilder, x: Value, shape: readonly number[]): Val
   return b.op('Expand', [x, b.ints(shape)], {}, { types: [{ type: x.type, shape }] });
 }
 
-/** The reverse of broadcasting: sums over the axes along which a value of `shape` was stretched. */
-export function sumTo(b: GraphBuilder, x: Value, shape: readonly number[]): Value {
-  const extra = x.shape.length - shape.length;
-  const axes = range(0, x.shape.length).filter((axis) => axis < extra || (shape[axis - extra] === 1 && x.shape[axis] !== 1));
-  return reshape(b, reduceSum(b, x, axes, true), shape);
-}
-
 /**
  * Batched matrix product of the last two axes, either operand transposed on the fly (no copy is made of it). Leading axes broadcast.
  * onnxruntime's own operator: the standard MatMul would need a Transpose, a pass over memory.

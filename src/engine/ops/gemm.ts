@@ -1,10 +1,11 @@
 /** Gemm: Y = alpha · A' · B' + beta · C, where ' transposes if transA or transB says so, and C stretches to Y [M, N]. */
 import { UserError } from '../errors';
 import { attr, type Dim, type Node } from '../onnx/model';
+import { reduceTo } from './broadcast';
 import type { Value } from './builder';
 import { isInitializer, nodeLabel } from './channel-axes';
 import { contractChannels } from './contraction';
-import { gemm as product, scale, sumTo } from './emit';
+import { gemm as product, scale } from './emit';
 import type { ChannelContext, CostContext, GradientContext, InferContext, Operator, ValueType } from './operator';
 
 interface GemmAttributes {
@@ -60,7 +61,7 @@ function gradient({ node, b, inputs, wants }: GradientContext, [dy]: ReadonlyArr
   return [
     wants(0) ? dLeft() : undefined,
     wants(1) ? dRight() : undefined,
-    addend && wants(2) ? scale(b, sumTo(b, dy, addend.shape), beta) : undefined,
+    addend && wants(2) ? scale(b, reduceTo(b, dy, addend.shape), beta) : undefined,
   ];
 }
 

@@ -2,11 +2,11 @@
 import { UserError } from '../errors';
 import type { Dim, Shape } from '../onnx/model';
 import { elementCount } from '../onnx/tensor';
-import { broadcastShapes } from './broadcast';
+import { broadcastShapes, reduceTo } from './broadcast';
 import type { GraphBuilder, Value } from './builder';
 import { joinAxes } from './channel-axes';
 import { contractChannels } from './contraction';
-import { gemm, matMul, reshape, sumTo } from './emit';
+import { gemm, matMul, reshape } from './emit';
 import type { ChannelContext, CostContext, GradientContext, InferContext, Operator, ValueType } from './operator';
 
 function infer({ node, inputs }: InferContext): ValueType[] {
@@ -39,7 +39,7 @@ function gradient({ b, inputs, wants }: GradientContext, [dy]: ReadonlyArray<Val
   const batch = dy.shape.slice(0, Math.max(a.shape.length, c.shape.length) - 2);
   const d = reshape(b, dy, [...batch, a.shape[a.shape.length - 2], c.shape[c.shape.length - 1]]);
   return [
-    wants(0) ? reshape(b, sumTo(b, matMul(b, d, c, { transRight: true }), a.shape), left.shape) : undefined,
+    wants(0) ? reshape(b, reduceTo(b, matMul(b, d, c, { transRight: true }), a.shape), left.shape) : undefined,
     wants(1) ? reshape(b, rightGradient(b, a, c, d), right.shape) : undefined,
   ];
 }
@@ -50,7 +50,7 @@ function rightGradient(b: GraphBuilder, a: Value, c: Value, d: Value): Value {
     const rows = (v: Value): Value => reshape(b, v, [elementCount(v.shape.slice(0, -1)), v.shape[v.shape.length - 1]]);
     return gemm(b, rows(a), rows(d), { transLeft: true });
   }
-  return sumTo(b, matMul(b, a, d, { transLeft: true }), c.shape);
+  return reduceTo(b, matMul(b, a, d, { transLeft: true }), c.shape);
 }
 
 function channels(context: ChannelContext): void {
