@@ -12,7 +12,8 @@ function problem(random: Random, channels: number, size: number, outputs: number
   const weights = Float64Array.from({ length: columns * outputs }, () => random.normal() * random.uniform());
   for (let r = 0; r < rows; r++) {
     const raw = Float64Array.from({ length: columns }, () => random.normal());
-    for (let i = 0; i < columns; i++) for (let k = 0; k < columns; k++) x[r * columns + i] += raw[k] * (mix[k * columns + i] + (i === k ? 1 : 0));
+    for (let i = 0; i < columns; i++)
+      for (let k = 0; k < columns; k++) x[r * columns + i] += raw[k] * (mix[k * columns + i] + (i === k ? 1 : 0));
     for (let j = 0; j < outputs; j++) {
       for (let i = 0; i < columns; i++) y[r * outputs + j] += x[r * columns + i] * weights[i * outputs + j];
       y[r * outputs + j] += random.normal() / 5;

@@ -7,7 +7,7 @@
  * P ← P − P_:S (P_SS)⁻¹ P_S: and W ← W − P_:S (P_SS)⁻¹ W_S, so one inverse serves all steps, and the weights left at the end
  * are the least-squares solution over the columns kept.
  */
-import { DEFAULT_RIDGE, factorize, invertPositiveDefinite, solveFactored, withRidge } from './least-squares';
+import { DEFAULT_RIDGE, factorize, factorizeWithRidge, invertFactored, solveFactored } from './least-squares';
 
 /** The normal equations of one layer that reads the channels. Several are eliminated together, their errors added. */
 export interface EliminationProblem {
@@ -79,7 +79,7 @@ export function eliminateChannels(problems: readonly EliminationProblem[], keep:
 
 function start(problem: EliminationProblem, ridge: number): State {
   const { gram, columns: p, cross, outputs: n } = problem;
-  const inverse = invertPositiveDefinite(withRidge(gram, p, ridge), p);
+  const inverse = invertFactored(factorizeWithRidge(gram, p, ridge), p);
   // W = P·B, a row at a time.
   const weights = new Float64Array(p * n);
   for (let i = 0; i < p; i++) {

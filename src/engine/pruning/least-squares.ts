@@ -8,6 +8,9 @@
 /** The default ridge, as a fraction of the mean diagonal: enough to make sampled patches of dead channels harmless. */
 export const DEFAULT_RIDGE = 1e-4;
 
+/** A matrix that has no Cholesky factor, at least not within rounding. */
+export class NotPositiveDefinite extends Error {}
+
 /** target[0 … length) += Σ_k factors[k] · rows k of `source`, four rows a pass (one load and store of the target for four products). */
 function addRows(
   target: Float64Array,
@@ -41,7 +44,7 @@ function addRows(
 
 /**
  * The lower factor L of A = L·Lᵀ, over the lower triangle of `a` (n×n), in place; the upper triangle is left as it was.
- * @throws where A is not positive definite (within rounding)
+ * @throws NotPositiveDefinite
  */
 export function factorize(a: Float64Array, n: number): void {
   for (let i0 = 0; i0 < n; i0 += 4) {
@@ -78,7 +81,7 @@ export function factorize(a: Float64Array, n: number): void {
         for (let k = 0; k < j; k++) s -= a[ri + k] * a[rj + k];
         if (j < i) a[ri + j] = s / a[rj + j];
         else {
-          if (!(s > 0)) throw new Error(`matrix of size ${n} is not positive definite (pivot ${i} is ${s}); raise the ridge`);
+          if (!(s > 0)) throw new NotPositiveDefinite(`matrix of size ${n} is not positive definite (pivot ${i} is ${s})`);
           a[ri + i] = Math.sqrt(s);
         }
       }
@@ -128,25 +131,39 @@ export function withRidge(g: Float64Array, n: number, ridge: number): Float64Arr
 }
 
 /**
+ * The factor of G plus a ridge. Where G's own rounding errors (it comes from float32 products) outweigh the ridge, a ten times
+ * larger one is tried: the weights are then as good as the sample allows.
+ */
+export function factorizeWithRidge(g: Float64Array, n: number, ridge: number): Float64Array {
+  for (let r = ridge; ; r = Math.max(10 * r, 1e-12)) {
+    const l = withRidge(g, n, r);
+    try {
+      factorize(l, n);
+      return l;
+    } catch (e) {
+      if (!(e instanceof NotPositiveDefinite) || r >= 1) throw e;
+    }
+  }
+}
+
+/**
  * Ridge regression from its normal equations: W = (G + ε·mean(diag G)·I)⁻¹ B.
  * @param g symmetric, positive semi-definite, n×n
  * @param b n×m
  * @returns W, n×m
  */
 export function solveLeastSquares(g: Float64Array, n: number, b: Float64Array, m: number, ridge = DEFAULT_RIDGE): Float64Array {
-  const l = withRidge(g, n, ridge);
-  factorize(l, n);
+  const l = factorizeWithRidge(g, n, ridge);
   const w = b.slice();
   solveFactored(l, n, w, m);
   return w;
 }
 
 /**
- * The inverse of a symmetric positive definite matrix, n×n, both triangles filled. `a` is overwritten by its factor.
- * A⁻¹ = MᵀM with M = L⁻¹; each of the three passes costs n³/6 products.
+ * The inverse of A = L·Lᵀ (n×n, both triangles filled) from its factor: A⁻¹ = MᵀM with M = L⁻¹. Like the factor itself, each of
+ * the two passes costs n³/6 products.
  */
-export function invertPositiveDefinite(a: Float64Array, n: number): Float64Array {
-  factorize(a, n);
+export function invertFactored(a: Float64Array, n: number): Float64Array {
   const m = new Float64Array(n * n);
   const starts = new Int32Array(n);
   const factors = new Float64Array(n);
@@ -194,8 +211,7 @@ export class RidgeSystem {
       const row = columns[i] * p;
       for (let j = 0; j < k; j++) part[i * k + j] = g[row + columns[j]];
     }
-    this.factor = withRidge(part, k, ridge);
-    factorize(this.factor, k);
+    this.factor = factorizeWithRidge(part, k, ridge);
   }
 
   /** @param cross p×n @returns weights of the columns, columns.length × n */
