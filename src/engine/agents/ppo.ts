@@ -98,6 +98,22 @@ export const PPO_DEFAULTS: PpoOptions = {
   initialPolicy: [],
 };
 
+/**
+ * The improvements together, for searches of 100 to 200 episodes: the plain form hardly leaves its first policy in so few, because the critic learns late.
+ * Beats random search with as many episodes on the known-answer environments (`ppo.conformance.test.ts`).
+ */
+export const PPO_IMPROVED: Partial<PpoOptions> = {
+  actorLearningRate: 1e-3,
+  criticLearningRate: 5e-3,
+  tau: 0.02,
+  noise: { start: 0.5, decay: 0.97, floor: 0.1 },
+  warmUp: 320,
+  updatesPerStep: 2,
+  normalizeRewards: true,
+  stateBaseline: true,
+  resampleActions: true,
+};
+
 const NO_ACTOR_UPDATE = { actorLoss: Number.NaN, approxKl: 0, clipFraction: 0, qMean: Number.NaN };
 
 /** log ρ is cut here: beyond it exp overflows, and every such sample is clipped anyway. */

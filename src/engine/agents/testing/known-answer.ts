@@ -15,7 +15,7 @@ export interface KnownAnswer extends Environment {
 
 export const accuracyReward: RewardFunction = (outcome) => outcome.accuracy;
 
-/** Shared frame: steps in order, actions clipped to bounds; observation [t, share of the budget used, the step's two features]. */
+/** Shared frame: steps in order, actions clipped to bounds; observation [t, progress, the step's two features]. */
 abstract class StepwiseEnvironment implements KnownAnswer {
   abstract readonly name: string;
   abstract readonly answer: readonly number[];
@@ -36,6 +36,11 @@ abstract class StepwiseEnvironment implements KnownAnswer {
 
   protected bounds(_executed: readonly number[]): ActionBounds {
     return { low: 0, high: 1 };
+  }
+
+  /** In [0, 1]: what the decisions so far mean for the rest. */
+  protected progress(executed: readonly number[]): number {
+    return executed.length > 0 ? executed[executed.length - 1] : 0;
   }
 
   protected measured(accuracy: number): number {
@@ -71,7 +76,7 @@ abstract class StepwiseEnvironment implements KnownAnswer {
 
   private current(): Step {
     const t = this.executed.length;
-    const observation = [this.steps > 1 ? t / (this.steps - 1) : 0, clip(this.used(), 0, 1), ...this.features[t]];
+    const observation = [this.steps > 1 ? t / (this.steps - 1) : 0, this.progress(this.executed), ...this.features[t]];
     return { observation, bounds: this.bounds(this.executed) };
   }
 }
@@ -132,6 +137,12 @@ export class BudgetChain extends StepwiseEnvironment {
     const used = executed.reduce((sum, a) => sum + a, 0);
     const later = this.steps - executed.length - 1;
     return { low: clip(this.steps / 2 - used - later, 0, 1), high: 1 };
+  }
+
+  /** The mean action that the remaining steps must have. */
+  protected override progress(executed: readonly number[]): number {
+    const used = executed.reduce((sum, a) => sum + a, 0);
+    return clip((this.steps / 2 - used) / (this.steps - executed.length), 0, 1);
   }
 
   /** λ by bisection, so that the actions just meet the budget. */

@@ -1,0 +1,8 @@
+// Apart from ppo.test.ts because learning takes its time: 1,200 episodes of 8 steps with two updates each.
+import { PPO_IMPROVED, PpoAgent } from './ppo.js';
+import { loadTensorBackend } from './tensor-backend.js';
+import { describeAgent } from './testing/conformance.js';
+
+const backend = await loadTensorBackend('js');
+
+describeAgent('PPO, improved', (environment, random) => new PpoAgent(backend, environment.observationSize, random, PPO_IMPROVED));
