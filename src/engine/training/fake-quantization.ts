@@ -4,10 +4,12 @@
  * - b ≥ 2 bits: round(clip(w/s, −q, q))·s with q = 2^(b−1) − 1, gradient where |w| ≤ q·s
  * - 1 bit: sign(w)·s (XNOR-Net, Rastegari et al. 2016), gradient where |w| ≤ 1; a weight that is exactly zero (pruned) stays zero
  * The scales s, one an output channel, are inputs of the training graph, so that they can be refreshed between steps.
+ * Activations: 8 bits, asymmetric, per tensor, the range fixed (from calibration) while training.
  */
 import type { GraphBuilder, Value } from '../ops/builder';
 import { largestCode } from '../quantization/quantizers';
 import { atLeastZero, emit, reshape } from './emit';
+import type { ValueTransform } from './training-graph';
 
 /** How one weight tensor is quantised in training. */
 export interface WeightQuantizer {
@@ -67,6 +69,41 @@ export function emitFakeQuantized(
       return reshape(b, emit(b, 'Mul', [reshape(b, gradient, shape), inside], shape), gradient.shape);
     },
   };
+}
+
+/** How an activation is stored in 8 bits: value ≈ (code − zeroPoint)·scale, codes 0 to 255, one scale for the whole tensor. */
+export interface ActivationQuantizer {
+  /** > 0. */
+  readonly scale: number;
+  /** 0 to 255. */
+  readonly zeroPoint: number;
+}
+
+const LARGEST_BYTE = 255;
+
+/**
+ * Transforms of the training graph after which activations are seen as their 8-bit codes tell them, by value name; the gradient passes
+ * where the value is inside the range of the codes.
+ * @throws RangeError where a scale or zero point is out of its range
+ */
+export function quantizeActivations(quantizers: ReadonlyMap<string, ActivationQuantizer>): Map<string, ValueTransform> {
+  const transforms = new Map<string, ValueTransform>();
+  for (const [name, { scale, zeroPoint }] of quantizers) {
+    if (!(scale > 0)) throw new RangeError(`the activation scale of '${name}' must be above 0, not ${scale}`);
+    if (!(Number.isInteger(zeroPoint) && zeroPoint >= 0 && zeroPoint <= LARGEST_BYTE))
+      throw new RangeError(`the activation zero point of '${name}' must be a whole number from 0 to 255, not ${zeroPoint}`);
+    const [low, high] = [-zeroPoint * scale, (LARGEST_BYTE - zeroPoint) * scale];
+    transforms.set(name, ({ tape }, x) => {
+      const { b } = tape;
+      const op = (opType: string, ...inputs: Value[]): Value => emit(b, opType, inputs, x.shape);
+      const codes = op('Round', op('Div', op('Clip', x, b.scalar(low), b.scalar(high)), b.scalar(scale)));
+      return tape.define(x, op('Mul', codes, b.scalar(scale)), (gradient) => {
+        const inside = op('Mul', atLeastZero(b, op('Sub', x, b.scalar(low))), atLeastZero(b, op('Sub', b.scalar(high), x)));
+        return op('Mul', gradient, inside);
+      });
+    });
+  }
+  return transforms;
 }
 
 /** The same quantisation outside the graph: the weights that the forward pass used. Ties round to even, as in onnxruntime. */

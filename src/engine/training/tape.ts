@@ -115,6 +115,18 @@ export class Tape {
     return this.run(node, inputs, types, this.b.opset)[0];
   }
 
+  /**
+   * A value made of nodes that the tape did not see, with a gradient of its own (straight-through estimators).
+   * @param backward the gradient by `input` from that by `output`
+   */
+  define(input: Value, output: Value, backward: (gradient: Value) => Value): Value {
+    if (this.needs(input)) {
+      const node = makeNode('StraightThrough', [input.name], [output.name]);
+      this.note({ node, inputs: [input], outputs: [output], backward: ([g]) => [g && backward(g)] });
+    }
+    return output;
+  }
+
   private note(entry: Entry): void {
     this.entries.push(entry);
     for (const o of entry.outputs) if (isFloat(o.type)) this.needed.add(o.name);
