@@ -37,7 +37,7 @@ export interface Elimination {
 interface State {
   readonly p: number;
   readonly n: number;
-  /** Lower triangle of the inverse, over `live` columns in elimination order. */
+  /** The inverse; only its lower triangle is kept up to date. Rows and columns of removed channels are zero. */
   readonly inverse: Float64Array;
   readonly weights: Float64Array;
   readonly output: Float64Array;
@@ -79,15 +79,10 @@ export function eliminateChannels(problems: readonly EliminationProblem[], keep:
 
 function start(problem: EliminationProblem, ridge: number): State {
   const { gram, columns: p, cross, outputs: n } = problem;
-  const inverse = invertFactored(factorizeWithRidge(gram, p, ridge), p);
-  // W = P·B, a row at a time.
-  const weights = new Float64Array(p * n);
-  for (let i = 0; i < p; i++) {
-    for (let k = 0; k < p; k++) {
-      const f = inverse[i * p + k];
-      for (let j = 0; j < n; j++) weights[i * n + j] += f * cross[k * n + j];
-    }
-  }
+  const factor = factorizeWithRidge(gram, p, ridge);
+  const weights = cross.slice();
+  solveFactored(factor, p, weights, n);
+  const inverse = invertFactored(factor, p);
   const output = Float64Array.from({ length: n }, (_, j) => problem.outputWeights?.[j] ?? 1);
   return { p, n, inverse, weights, output, blocks: problem.blocks };
 }
@@ -98,7 +93,7 @@ function blockOf(s: State, block: ArrayLike<number>): { factor: Float64Array; ro
   const factor = new Float64Array(k * k);
   const rows = new Float64Array(k * s.n);
   for (let a = 0; a < k; a++) {
-    for (let b = 0; b < k; b++) factor[a * k + b] = s.inverse[block[a] * s.p + block[b]];
+    for (let b = 0; b < k; b++) factor[a * k + b] = s.inverse[Math.max(block[a], block[b]) * s.p + Math.min(block[a], block[b])];
     rows.set(s.weights.subarray(block[a] * s.n, (block[a] + 1) * s.n), a * s.n);
   }
   factorize(factor, k);
@@ -134,7 +129,11 @@ function removeBlock(s: State, block: ArrayLike<number>): void {
   solveFactored(factor, k, rows, n);
   // U = P_S: (k×p) and V = P_SS⁻¹ P_S:; then P −= Uᵀ V, W −= Uᵀ (P_SS⁻¹ W_S).
   const u = new Float64Array(k * p);
-  for (let a = 0; a < k; a++) u.set(inverse.subarray(block[a] * p, (block[a] + 1) * p), a * p);
+  for (let a = 0; a < k; a++) {
+    const c = block[a];
+    for (let i = 0; i <= c; i++) u[a * p + i] = inverse[c * p + i];
+    for (let i = c + 1; i < p; i++) u[a * p + i] = inverse[i * p + c];
+  }
   const v = u.slice();
   solveFactored(factor, k, v, p);
   // Rows and columns of blocks taken out before are zero, and cost nothing: their factors are skipped.
@@ -149,12 +148,12 @@ function removeBlock(s: State, block: ArrayLike<number>): void {
   subtractProducts(inverse, p, u, v, k, live);
   for (let a = 0; a < k; a++) {
     weights.fill(0, block[a] * n, (block[a] + 1) * n);
-    inverse.fill(0, block[a] * p, (block[a] + 1) * p);
-    for (let i = 0; i < p; i++) inverse[i * p + block[a]] = 0;
+    inverse.fill(0, block[a] * p, block[a] * p + block[a] + 1);
+    for (let i = block[a]; i < p; i++) inverse[i * p + block[a]] = 0;
   }
 }
 
-/** P −= Uᵀ V over the rows in `live`; three rows of V a pass. */
+/** P −= Uᵀ V over the lower triangle's rows in `live`; three rows of V a pass. */
 function subtractProducts(inverse: Float64Array, p: number, u: Float64Array, v: Float64Array, k: number, live: readonly number[]): void {
   for (const i of live) {
     const at = i * p;
@@ -166,12 +165,12 @@ function subtractProducts(inverse: Float64Array, p: number, u: Float64Array, v: 
       const v0 = a * p;
       const v1 = v0 + p;
       const v2 = v1 + p;
-      for (let j = 0; j < p; j++) inverse[at + j] -= f0 * v[v0 + j] + f1 * v[v1 + j] + f2 * v[v2 + j];
+      for (let j = 0; j <= i; j++) inverse[at + j] -= f0 * v[v0 + j] + f1 * v[v1 + j] + f2 * v[v2 + j];
     }
     for (; a < k; a++) {
       const f = u[a * p + i];
       const va = a * p;
-      for (let j = 0; j < p; j++) inverse[at + j] -= f * v[va + j];
+      for (let j = 0; j <= i; j++) inverse[at + j] -= f * v[va + j];
     }
   }
 }
