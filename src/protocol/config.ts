@@ -250,6 +250,12 @@ const pruningSchema = z
           .default(false)
           .describe('Draw masks with their probabilities instead of masking the lowest-scored weights.'),
         targetSparsity: share.lt(1).default(0.5).describe('Share of the remaining weights to mask.'),
+        targetFlops: share
+          .optional()
+          .describe(
+            "Most effective multiply-accumulates after masking, as a share of the original's; without it, only `targetSparsity` counts.",
+          ),
+        useDropProbability: z.boolean().default(true).describe('Weigh scores by (1 − p) of the noise; off, for the ablation.'),
         epochs: wholeAtLeast(1).default(2).describe('Epochs of fine-tuning with noise before the masks are chosen.'),
         retrainEpochs: wholeAtLeast(0).default(2).describe('Epochs of retraining with the masks held.'),
       })

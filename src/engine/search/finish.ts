@@ -1,0 +1,146 @@
+/** The end of a run: the file is written, and everything that is reported is measured from that file. */
+import { copyFileSync, readFileSync } from 'node:fs';
+import type { Candidate, Latency, ModelCost, Policy } from '../../protocol/policy';
+import { countCosts, type ModelCosts } from '../graph/costs';
+import { inferTypes } from '../graph/infer';
+import { quantizableLayers } from '../graph/layers';
+import { loadModel } from '../onnx/file';
+import type { Model } from '../onnx/model';
+import type { QuantizedLayer } from '../quantization/quantized-layer';
+import { diskSizes, quantizeModel, writeModelFile } from '../quantization/write-quantized';
+import { accuracyOf } from '../runtime/evaluate';
+import { measureLatency } from '../runtime/latency';
+import type { RunContext } from './run-context';
+
+/** A model as it lies on disk, measured. */
+export interface MeasuredFile {
+  readonly path: string;
+  /** On the report samples, from the file. */
+  readonly accuracy: number;
+  readonly images: number;
+  readonly cost: ModelCost;
+  /** Batch 1 and 32, where the model's batch allows. */
+  readonly latency: readonly Latency[];
+}
+
+export interface LayerOutcome {
+  readonly name: string;
+  readonly channelsBefore: number;
+  readonly channelsAfter: number;
+  readonly bits: number;
+  readonly params: number;
+  readonly effectiveParams: number;
+  readonly macs: number;
+}
+
+export interface FinalResult {
+  readonly before: MeasuredFile;
+  readonly after: MeasuredFile;
+  readonly candidate: Candidate;
+  readonly layers: readonly LayerOutcome[];
+  /** 8-bit activations or float ones, and why. */
+  readonly activations: string;
+}
+
+const BATCHES = [1, 32];
+
+/**
+ * Writes the compressed model and measures it beside the original.
+ * @param model float, batch normalisation folded, weights on the grid of `layers` where they are quantised
+ */
+export async function finish(
+  context: RunContext,
+  model: Model,
+  layers: readonly QuantizedLayer[],
+  policy: Policy,
+  reward: number,
+): Promise<FinalResult> {
+  const { config, prepared, folder, recorder, cores } = context;
+  recorder.phase('export');
+  const path = folder.best('model.onnx');
+  const calibration = prepared.data.calibration;
+  const threads = cores;
+  let activations = 'float weights';
+  if (layers.length === 0) {
+    writeModelFile(model, path);
+  } else {
+    const weightsOnly = folder.best('weights-only.onnx');
+    writeModelFile(await quantizeModel(model, layers, { activations: 'float', calibration, threads }), weightsOnly);
+    activations = '8-bit weights stored, float arithmetic: saves size only';
+    if (config.quantization.activations === 'float') {
+      copyFileSync(weightsOnly, path);
+    } else {
+      const integer = folder.best('integer.onnx');
+      writeModelFile(await quantizeModel(model, layers, { activations: 'u8', calibration, threads }), integer);
+      copyFileSync(integer, path);
+      activations = '8-bit activations, integer arithmetic';
+    }
+  }
+  recorder.phase('report');
+  const [before, after] = await measurePair(context, prepared.modelPath, path);
+  const costs = countCosts(model, inferTypes(model, { batch: 1 }), policy.bits);
+  const cost: ModelCost = { ...withoutLayers(costs), ...diskSizes(path) };
+  const measured: MeasuredFile = { ...after, cost };
+  const candidate: Candidate = {
+    id: 'final',
+    stage: 'final',
+    policy,
+    accuracy: measured.accuracy,
+    images: measured.images,
+    cost,
+    latency: measured.latency,
+    reward,
+    episode: 0,
+    origin: config.method.name,
+    partial: false,
+  };
+  return { before, after: measured, candidate, layers: layerOutcomes(context, model, costs, policy), activations };
+}
+
+const withoutLayers = ({ layers: _, ...cost }: ModelCosts): ModelCost => cost;
+
+/** Accuracy of both files on the report samples, and their times side by side. */
+async function measurePair(context: RunContext, original: string, compressed: string): Promise<[MeasuredFile, MeasuredFile]> {
+  const { prepared, cores } = context;
+  const { report } = prepared.data;
+  const files = [original, compressed];
+  const accuracies: number[] = [];
+  for (const f of files) accuracies.push(await accuracyOf(loadModel(f), report, { threads: cores, signal: context.signal }));
+  const latency: Latency[][] = [[], []];
+  for (const batch of BATCHES) {
+    const measured = await measureLatency(
+      files.map((f) => readFileSync(f)),
+      report.shape,
+      batch,
+      { threads: cores },
+    );
+    measured.forEach((m, i) => {
+      if (m) latency[i].push(m);
+    });
+  }
+  return [0, 1].map(
+    (i): MeasuredFile => ({
+      path: files[i],
+      accuracy: accuracies[i],
+      images: report.count,
+      cost: { ...withoutLayers(prepared.costs), ...diskSizes(files[i]) },
+      latency: latency[i],
+    }),
+  ) as [MeasuredFile, MeasuredFile];
+}
+
+function layerOutcomes({ prepared }: RunContext, model: Model, costs: ModelCosts, policy: Policy): LayerOutcome[] {
+  const before = new Map(prepared.layers.map((l) => [l.name, l]));
+  return quantizableLayers(model).map((l) => {
+    const cost = costs.layers.find((c) => c.name === l.name);
+    return {
+      name: l.name,
+      channelsBefore: before.get(l.name)?.outChannels ?? l.outChannels,
+      channelsAfter: l.outChannels,
+      bits: policy.bits[l.name] ?? 32,
+      params: cost?.params ?? l.params,
+      effectiveParams: cost?.effectiveParams ?? l.params,
+      macs: l.macs,
+    };
+  });
+}

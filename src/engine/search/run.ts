@@ -1,0 +1,323 @@
+/** A compression run from end to end: prepare, prune, recover, quantise, export, report; resumable at any moment. */
+
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { version } from '../../../package.json';
+import { type Config, configSchema } from '../../protocol/config';
+import type { Candidate, Policy } from '../../protocol/policy';
+import type { Measures } from '../../protocol/reward/rescore';
+import { JOURNAL_FORMAT, type RunEvent, type RunHeader } from '../../protocol/run-events';
+import { loadTensorBackend } from '../agents/tensor-backend';
+import { BatchPipeline } from '../data/batches';
+import { UserError } from '../errors';
+import { foldBatchNorm } from '../graph/passes/fold-batch-norm';
+import { findMethod } from '../methods/registry';
+import { loadModel, saveModel } from '../onnx/file';
+import type { Model } from '../onnx/model';
+import { type QuantizedLayer, requantize } from '../quantization/quantized-layer';
+import { tuneQuantized } from '../quantization/ste-tuning';
+import { quantizeLayers } from '../quantization/write-quantized';
+import { Random } from '../random';
+import { accuracyOf } from '../runtime/evaluate';
+import { runtimeVersion } from '../runtime/onnxruntime';
+import { reestimateBatchNorm } from '../training/batch-norm';
+import { type FinalResult, finish } from './finish';
+import { type Prepared, prepare } from './prepare';
+import { pruneStage } from './prune-stage';
+import { quantizeStage } from './quantize-stage';
+import { Recorder, thisMachine } from './recorder';
+import { recover, trainingBatches, tuningOptions } from './recover';
+import { writeReport } from './report';
+import type { RunContext, StageEnd } from './run-context';
+import { RunFolder } from './run-folder';
+import { heldZeros, variationalStage } from './variational-stage';
+
+export interface RunOptions {
+  /** Folder that the config's paths are relative to. */
+  readonly folder: string;
+  readonly configPath?: string;
+  readonly dataFolder?: string;
+  readonly signal?: AbortSignal;
+  /** Bundled worker threads; absent: everything runs in this thread. */
+  readonly threads?: { readonly actor?: string; readonly augment?: string };
+  /** Which tfjs runs the agent's networks. */
+  readonly backend?: 'auto' | 'js' | 'native';
+  /** Called with every journal event and with progress, in order. */
+  readonly listener?: (event: RunEvent) => void;
+}
+
+export interface RunResult {
+  readonly folder: string;
+  readonly result: FinalResult;
+  readonly goalMet: boolean;
+  readonly reason: StageEnd;
+  /** Candidate scorings asked for in each stage, and complete policies among them. */
+  readonly scorings: Readonly<
+    Record<'prune' | 'quantize', { readonly scorings: number; readonly completePolicies: number; readonly updates: number }>
+  >;
+}
+
+/** What is needed to go on with a run, beside its journal. */
+interface RunInput {
+  readonly config: Config;
+  readonly folder: string;
+  readonly configPath?: string;
+  readonly dataFolder?: string;
+}
+
+/** Starts a run in a folder of its own. @throws UserError before anything is written where model, data or goal do not fit */
+export async function startRun(config: Config, options: RunOptions): Promise<RunResult> {
+  findMethod(config.method.name);
+  const prepared = await prepare(config, {
+    folder: options.folder,
+    dataFolder: options.dataFolder,
+    threads: config.threads,
+    signal: options.signal,
+  });
+  const folder = RunFolder.create(resolve(options.folder, config.output.folder), prepared.modelPath, new Date());
+  const input: RunInput = {
+    config: { ...config, model: prepared.modelPath },
+    folder: resolve(options.folder),
+    configPath: options.configPath,
+    dataFolder: options.dataFolder && resolve(options.dataFolder),
+  };
+  folder.writeJson(folder.config, input);
+  return execute(folder, input, prepared, options);
+}
+
+/** True where the run has its final result. */
+export function isFinished(path: string): boolean {
+  const folder = new RunFolder(resolve(path));
+  return existsSync(folder.checkpoint('finished.json'));
+}
+
+/**
+ * Goes on with a run that was stopped or killed; the result is that of a run left alone.
+ * @throws UserError where the run is finished, its model has changed, or it ran on another tfjs backend
+ */
+export async function resumeRun(path: string, options: Omit<RunOptions, 'folder'>): Promise<RunResult> {
+  const folder = RunFolder.open(path);
+  if (isFinished(path)) throw new UserError(`${folder.id} is finished: there is nothing to resume`, `Its report is ${folder.report}.`);
+  const input = folder.readJson<RunInput>(folder.config);
+  const parsed = configSchema.safeParse(input?.config);
+  if (!input || !parsed.success) throw new UserError(`${folder.config} is damaged`, 'Start the run anew.');
+  const config = parsed.data;
+  const dataFolder = options.dataFolder ?? input.dataFolder;
+  if (!existsSync(config.model)) throw new UserError(`the run's model ${config.model} is no longer there`, 'Put it back, then resume.');
+  const prepared = await prepare(config, { folder: input.folder, dataFolder, threads: config.threads, signal: options.signal });
+  return execute(folder, { ...input, config, dataFolder }, prepared, { ...options, folder: input.folder });
+}
+
+async function execute(folder: RunFolder, input: RunInput, prepared: Prepared, options: RunOptions): Promise<RunResult> {
+  const { config } = input;
+  const backend = await loadTensorBackend(options.backend ?? 'auto');
+  const recorder = new Recorder(folder.journal, options.listener);
+  try {
+    const versions = { espalier: version, node: process.versions.node, onnxruntime: await runtimeVersion(), tfjs: backend.name };
+    const earlier = recorder.journal.earlier.find((e): e is RunHeader => e.type === 'header');
+    if (!earlier) {
+      recorder.write({
+        type: 'header',
+        format: JOURNAL_FORMAT,
+        id: folder.id,
+        config: config as unknown as Record<string, unknown>,
+        configPath: input.configPath,
+        model: { path: prepared.modelPath, sha256: prepared.sha256 },
+        seed: config.seed,
+        versions,
+        backend: backend.name,
+        machine: thisMachine(),
+        startedAt: new Date().toISOString(),
+      });
+      for (const note of prepared.notes) recorder.warning(note);
+    } else {
+      if (earlier.model.sha256 !== prepared.sha256)
+        throw new UserError(`${prepared.modelPath} has changed since the run began`, 'Put the old file back, or start a new run.');
+      if (earlier.backend !== backend.name) {
+        throw new UserError(
+          `the run began with ${earlier.backend}, but here the agent would run on ${backend.name}: results would differ`,
+          'Resume with the same tfjs package installed, or start a new run.',
+        );
+      }
+      recorder.write({ type: 'resumed', episode: 0, versions, backend: backend.name });
+    }
+    const limit = config.search.timeLimit ?? Number.POSITIVE_INFINITY;
+    const searchAccuracy = await recorder.once('original:search', () =>
+      accuracyOf(prepared.model, prepared.data.search, { threads: config.threads, signal: options.signal }),
+    );
+    const { costs } = prepared;
+    const original: Measures = {
+      accuracy: searchAccuracy,
+      flops: costs.macs,
+      params: costs.params,
+      bytes: costs.weightBytes,
+      sparsity: 0,
+      channels: prepared.groups.reduce((a, g) => a + g.channels, 0),
+    };
+    const context: RunContext = {
+      config,
+      folder,
+      recorder,
+      prepared,
+      backend,
+      original,
+      signal: options.signal,
+      threads: options.threads,
+      cores: config.threads,
+      expired: () => recorder.seconds > limit,
+    };
+    if (!recorder.journal.earlier.some((e) => e.type === 'original'))
+      recorder.write({ type: 'original', candidate: originalCandidate(context), measures: original });
+    return await phases(context);
+  } catch (e) {
+    if (options.signal?.aborted) recorder.write({ type: 'interrupted', reason: 'stopped by the user' });
+    else recorder.write({ type: 'failed', reason: (e as Error).message, hint: e instanceof UserError ? e.hint : undefined });
+    throw e;
+  } finally {
+    recorder.close();
+  }
+}
+
+const originalCandidate = ({ prepared, original }: RunContext): Candidate => {
+  const { layers: _, ...cost } = prepared.costs;
+  return {
+    id: 'original',
+    stage: 'prune',
+    policy: { ratios: {}, bits: {} },
+    accuracy: original.accuracy,
+    images: prepared.data.search.count,
+    cost: { ...cost, channels: original.channels },
+    reward: 0,
+    episode: 0,
+    origin: 'original',
+    partial: false,
+  };
+};
+
+async function phases(context: RunContext): Promise<RunResult> {
+  const { config, prepared, recorder, folder } = context;
+  let model = prepared.model;
+  let policy: Policy = { ratios: {}, bits: {} };
+  let reward = 0;
+  let reason: StageEnd = 'complete';
+  const scorings: Record<'prune' | 'quantize', { scorings: number; completePolicies: number; updates: number }> = {
+    prune: { scorings: 0, completePolicies: 0, updates: 0 },
+    quantize: { scorings: 0, completePolicies: 0, updates: 0 },
+  };
+
+  if (config.stages.prune) {
+    const stage = await pruneStage(context);
+    scorings.prune = { scorings: stage.scorings, completePolicies: stage.completePolicies, updates: stage.updates };
+    policy = stage.policy;
+    reward = stage.best?.reward ?? 0;
+    if (stage.end !== 'complete') reason = stage.end;
+    model = await savedModel(context, 'pruned.onnx', async () => {
+      const adjusted = await withBetterStatistics(context, stage.model);
+      recorder.phase('recover', config.recovery.epochs);
+      let recovered = (await recover(context, adjusted)).model;
+      if (config.pruning.variational.enabled) recovered = (await variationalStage(context, recovered)).model;
+      return recovered;
+    });
+  }
+
+  model = foldBatchNorm(model).model;
+  let layers: QuantizedLayer[] = [];
+  if (config.stages.quantize) {
+    const stage = await quantizeStage(context, model, policy.ratios);
+    scorings.quantize = { scorings: stage.scorings, completePolicies: stage.completePolicies, updates: stage.updates };
+    policy = { ratios: policy.ratios, bits: stage.bits };
+    reward = stage.best?.reward ?? reward;
+    if (stage.end !== 'complete') reason = stage.end;
+    layers = quantizeLayers(model, stage.bits);
+    const source = trainingBatches(context, 'straight-through');
+    if (source && config.quantization.epochs > 0 && layers.length > 0) {
+      recorder.phase('recover', config.quantization.epochs);
+      const held = heldZeros(model);
+      const untuned = layers;
+      const base = model;
+      const scalesPath = folder.checkpoint('scales.json');
+      const tuned = await savedModel(context, 'tuned.onnx', async () => {
+        const result = await tuneQuantized(base, untuned, source, {
+          ...tuningOptions(context, config.quantization.epochs, config.quantization.learningRate),
+          masks: held,
+          weightDecay: 0,
+        });
+        folder.writeJson(scalesPath, Object.fromEntries(result.layers.map((l) => [l.layer.name, [...l.weights.scales]])));
+        return result.model;
+      });
+      const scales = folder.readJson<Record<string, number[]>>(scalesPath)!;
+      layers = requantize(
+        tuned,
+        untuned.map((l) => ({ layer: l.layer, weights: { ...l.weights, scales: Float32Array.from(scales[l.layer.name]) } })),
+      );
+      model = tuned;
+    }
+  }
+
+  const result = await finish(context, model, layers, policy, reward);
+  recorder.candidate(result.candidate);
+  const goalMet = meetsGoal(context, result);
+  writeReport(context, result, { goalMet, reason, scorings });
+  folder.writeJson(folder.checkpoint('finished.json'), { goalMet, reason, result, scorings });
+  recorder.write({ type: 'finished', candidate: result.candidate.id, goalMet, reason, files: [result.after.path, folder.report] });
+  return { folder: folder.path, result, goalMet, reason, scorings };
+}
+
+/** A model that is made once in the life of a run: taken from its checkpoint where an earlier process had finished it. */
+async function savedModel(context: RunContext, name: string, make: () => Promise<Model>): Promise<Model> {
+  const path = context.folder.checkpoint(name);
+  const key = `model:${name}`;
+  const hash = context.recorder.journal.recall<string>(key);
+  if (hash !== undefined && existsSync(path) && sha256(path) === hash) return loadModel(path);
+  const model = await make();
+  saveModel(model, path);
+  context.recorder.write({ type: 'measurement', key, result: sha256(path) });
+  // Read back, so that a run left alone and a resumed one go on with the very same model.
+  return loadModel(path);
+}
+
+const sha256 = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex');
+
+/** Batches that batch-norm statistics are measured on. */
+const STATISTICS_BATCHES = 16;
+
+/** Batch-norm statistics measured anew under the training augmentation; kept only where accuracy on the search samples rises. */
+async function withBetterStatistics(context: RunContext, model: Model): Promise<Model> {
+  const { config, prepared, cores } = context;
+  const { train, normalization, augmentation, search } = prepared.data;
+  if (!config.pruning.reestimateBatchNorm || !train || !model.graph.nodes.some((n) => n.opType === 'BatchNormalization')) return model;
+  const pipeline = new BatchPipeline(train, {
+    batch: Math.min(config.recovery.batch, train.rows.length),
+    normalization,
+    augmentation,
+    shuffle: true,
+    random: new Random(config.seed).fork('statistics'),
+  });
+  const some = async function* () {
+    let n = 0;
+    for await (const b of pipeline.batches(0)) {
+      if (n++ >= STATISTICS_BATCHES) return;
+      yield b;
+    }
+  };
+  const adjusted = await reestimateBatchNorm(model, some(), { threads: cores, signal: context.signal });
+  const [before, after] = [await accuracyOf(model, search, { threads: cores }), await accuracyOf(adjusted, search, { threads: cores })];
+  return after > before ? adjusted : model;
+}
+
+function meetsGoal({ config, prepared }: RunContext, { before, after }: FinalResult): boolean {
+  const { goal } = config;
+  const within = (value: number, limit: number | undefined, original: number): boolean =>
+    limit === undefined || value <= (limit <= 1 ? limit * original : limit) * (1 + 1e-9);
+  return (
+    within(after.cost.macs, goal.flops, prepared.costs.macs) &&
+    within(after.cost.params, goal.params, prepared.costs.params) &&
+    within(after.cost.weightBytes, goal.bytes, prepared.costs.weightBytes) &&
+    (goal.latency === undefined || (after.latency[0]?.median ?? 0) <= goal.latency) &&
+    (goal.maxAccuracyDrop === undefined || before.accuracy - after.accuracy <= goal.maxAccuracyDrop + 1e-9)
+  );
+}
+
+/** Folder of a config file. */
+export const folderOf = (configPath: string): string => dirname(resolve(configPath));

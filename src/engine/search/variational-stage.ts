@@ -1,0 +1,162 @@
+/**
+ * Variational pruning of stage 1 (dimensions H and W): information dropout says how noisy each unit may be, the weights that carry
+ * least signal are masked step by step, and the network is retrained with the masks held (methods.md §1).
+ */
+import { UserError } from '../errors';
+import { countCosts } from '../graph/costs';
+import { type Layer, quantizableLayers } from '../graph/layers';
+import { type Model, withGraph } from '../onnx/model';
+import { Tensor } from '../onnx/tensor';
+import { type AllocationLayer, allocateElements } from '../pruning/element-allocation';
+import { inputRms } from '../pruning/input-rms';
+import { elementScores, selectElements } from '../pruning/variational';
+import { Random } from '../random';
+import { accuracyOf } from '../runtime/evaluate';
+import { fitModel } from '../training/fit';
+import { noiseSite, trainWithInformationDropout } from '../training/information-dropout';
+import { trainingBatches, tuningOptions } from './recover';
+import type { RunContext } from './run-context';
+
+export interface VariationalResult {
+  readonly model: Model;
+  readonly before: number;
+  readonly after: number;
+  /** Weights masked, and how many there were, by layer. */
+  readonly masked: Readonly<Record<string, { masked: number; weights: number }>>;
+}
+
+/** Share of the retraining epochs over which the masks grow to their target (Zhu, Gupta 2017: cubic). */
+const RAMP = 0.6;
+
+export async function variationalStage(context: RunContext, model: Model): Promise<VariationalResult> {
+  const { config, prepared, recorder, cores } = context;
+  const settings = config.pruning.variational;
+  const source = trainingBatches(context, 'variational');
+  if (!source)
+    throw new UserError(
+      'variational pruning needs training samples',
+      'Give the data a train part, or turn "pruning.variational.enabled" off.',
+    );
+  const layers = quantizableLayers(model);
+  const noisy = layers.filter((l) => canTakeNoise(model, l)).map((l) => l.node.outputs[0]);
+  const before = await accuracyOf(model, prepared.data.search, { threads: cores });
+  recorder.phase('recover', settings.epochs + settings.retrainEpochs);
+  const trained = await trainWithInformationDropout(model, source, {
+    ...tuningOptions(context, settings.epochs, config.recovery.learningRate),
+    random: new Random(config.seed).fork('information-dropout'),
+    noise: { layers: noisy, beta: settings.beta, alphaMax: settings.alphaMax },
+  });
+  const probability = new Map(trained.noise.map((n) => [n.layer, n.dropProbability]));
+  const rms = await inputRms(trained.model, layers, prepared.data.calibration, { threads: cores });
+  const draws = new Random(config.seed).fork('masks');
+
+  const scoresOf = (layer: Layer, weights: Float32Array, dims: readonly number[]) => ({
+    weights,
+    dims,
+    unitAxis: layer.outAxis,
+    inputAxis: layer.inAxis,
+    groups: layer.groups,
+    dropProbability: probability.get(layer.node.outputs[0]) ?? new Float32Array(layer.outChannels),
+    rms: rms.get(layer.name)!,
+    useDropProbability: settings.useDropProbability,
+  });
+  const sizes = layers.map((l) => trained.model.graph.initializers.get(l.weight)!);
+  const total = sizes.reduce((a, t) => a + t.size, 0);
+  const macs = countCosts(trained.model).macs;
+  /** Masks at a sparsity between 0 and the target, from the weights of the moment. */
+  const masksAt = (share: number, weightsOf: (l: Layer) => Float32Array): Map<string, Float32Array> => {
+    const sparsity = settings.targetSparsity * share;
+    if (settings.stochastic) {
+      return new Map(
+        layers.map((l, i) => [
+          l.weight,
+          selectElements({ ...scoresOf(l, weightsOf(l), sizes[i].dims), fraction: sparsity, stochastic: draws }),
+        ]),
+      );
+    }
+    const allocation = layers.map(
+      (l, i): AllocationLayer => ({
+        scores: elementScores({ ...scoresOf(l, weightsOf(l), sizes[i].dims), fraction: 0 }),
+        macsPerWeight: l.macs / sizes[i].size,
+      }),
+    );
+    const flops =
+      settings.targetFlops === undefined ? undefined : macs - (macs - Math.min(macs, settings.targetFlops * prepared.costs.macs)) * share;
+    const masks = allocateElements(allocation, { weights: Math.max(layers.length, Math.floor(total * (1 - sparsity))), macs: flops });
+    return new Map(layers.map((l, i) => [l.weight, masks[i]]));
+  };
+
+  const epochs = Math.max(1, settings.retrainEpochs);
+  const ramp = Math.max(1, Math.round(RAMP * epochs));
+  const cubic = (step: number, steps: number): number => 1 - (1 - Math.min(1, step / steps)) ** 3;
+  const rampSteps = ramp * source.batchesPerEpoch;
+  const every = Math.max(1, Math.floor(source.batchesPerEpoch / 8));
+  const start = masksAt(0, (l) => trained.model.graph.initializers.get(l.weight)!.floats());
+  const final = new Map(start);
+  const retrained = await fitModel(trained.model, source, {
+    ...tuningOptions(context, epochs, config.recovery.learningRate),
+    masks: start,
+    onStep: (trainer) => {
+      const step = trainer.stepCount;
+      if (step > rampSteps || (step % every !== 0 && step !== rampSteps)) return;
+      for (const [name, mask] of masksAt(cubic(step, rampSteps), (l) => trainer.parameter(l.weight))) {
+        trainer.setMask(name, mask);
+        final.set(name, mask);
+      }
+    },
+  });
+  const masked = withMasks(retrained.model, final);
+  const after = await accuracyOf(masked, prepared.data.search, { threads: cores });
+  return {
+    model: masked,
+    before,
+    after,
+    masked: Object.fromEntries(
+      layers.map((l) => [
+        l.name,
+        { masked: final.get(l.weight)!.reduce((a, v) => a + (v === 0 ? 1 : 0), 0), weights: final.get(l.weight)!.length },
+      ]),
+    ),
+  };
+}
+
+function canTakeNoise(model: Model, layer: Layer): boolean {
+  try {
+    noiseSite(model, layer.node.outputs[0]);
+    return true;
+  } catch (e) {
+    if (e instanceof UserError) return false;
+    throw e;
+  }
+}
+
+/** Weights times their masks: zero where they were pruned, exactly. */
+function withMasks(model: Model, masks: ReadonlyMap<string, Float32Array>): Model {
+  const initializers = new Map(model.graph.initializers);
+  for (const [name, mask] of masks) {
+    const t = initializers.get(name)!;
+    initializers.set(
+      name,
+      Tensor.float32(
+        name,
+        t.dims,
+        t.floats().map((v, i) => v * mask[i]),
+      ),
+    );
+  }
+  return withGraph(model, { initializers });
+}
+
+/** Masks that hold every exact zero of the layers' weights: what variational pruning cut stays cut in later fine-tuning. */
+export function heldZeros(model: Model): Map<string, Float32Array> {
+  const masks = new Map<string, Float32Array>();
+  for (const layer of quantizableLayers(model)) {
+    const weights = model.graph.initializers.get(layer.weight)!.floats();
+    if (weights.includes(0))
+      masks.set(
+        layer.weight,
+        Float32Array.from(weights, (w) => (w === 0 ? 0 : 1)),
+      );
+  }
+  return masks;
+}
