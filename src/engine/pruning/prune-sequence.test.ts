@@ -5,7 +5,7 @@ import type { Model } from '../onnx/model';
 import { GraphBuilder, type Value } from '../ops/builder';
 import { Random } from '../random';
 import { floatTensor, Session } from '../runtime/onnxruntime';
-import { type CalibrationInputs, SequentialPruner, type SequentialPrunerOptions } from './prune-sequence';
+import { type CalibrationInputs, channelSelections, SequentialPruner, type SequentialPrunerOptions } from './prune-sequence';
 
 /**
  * Test networks in which half of each prunable layer's channels are copies of the other half (other sizes, same sign, so that
@@ -252,6 +252,17 @@ test('later layers repair what earlier cuts did', async () => {
     await pruner.release();
   }
   expect(errors[0]).toBeLessThan(errors[1]);
+});
+
+test.each(channelSelections)('%s keeps exactly as many channels as asked, the same ones every time', async (selection) => {
+  const kept: Array<readonly number[]> = [];
+  for (let k = 0; k < 2; k++) {
+    const pruner = await blockPruner({ selection });
+    kept.push((await pruner.prune('a1', { keep: 4 })).kept);
+    await pruner.release();
+  }
+  expect(kept[0]).toHaveLength(4);
+  expect(kept[1]).toEqual(kept[0]);
 });
 
 test('layers that cannot be rebuilt are named with the reason', async () => {
