@@ -9,7 +9,7 @@ import { layerNames } from '../graph/layer-names';
 import { criteria, highestChannels } from '../importance/registry';
 import { type Model, withGraph } from '../onnx/model';
 import { elementCount, type Tensor } from '../onnx/tensor';
-import type { Random } from '../random';
+import { Random } from '../random';
 import { scoringSignature } from '../runtime/evaluate';
 import type { RuntimeTensor } from '../runtime/onnxruntime';
 import { type Elimination, eliminateChannels } from './backward-elimination';
@@ -172,7 +172,7 @@ export class SequentialPruner {
       throw new UserError(`there is no channel selection '${selection}'`, `Use one of ${channelSelections.join(', ')}.`);
     if (calibration.count < 1) throw new UserError('no calibration inputs were given', 'Give at least one input; 500 or more work well.');
     const engine = await MomentEngine.create({ threads: options.threads ?? 1 });
-    return new SequentialPruner(model, groups, calibration, options, new (random.constructor as typeof Random)(random.state()), engine);
+    return new SequentialPruner(model, groups, calibration, options, new Random(random.state()), engine);
   }
 
   /** The model as pruned so far (layers after the last decision are as they were; see `finished`). */
