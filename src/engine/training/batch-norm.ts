@@ -13,10 +13,11 @@ import { type Model, opsetOf, withGraph } from '../onnx/model';
 import { Tensor } from '../onnx/tensor';
 import { GraphBuilder, type Value } from '../ops/builder';
 import { floatTensor, Session, type SessionOptions } from '../runtime/onnxruntime';
+import { batchedInput, withBatch } from './batched';
 import { ancestors } from './logits';
 import { carryOver, GRAPH_OPSET, modernized } from './operator-set';
 import { Tape } from './tape';
-import { batchedInput, reserveNames } from './training-graph';
+import { reserveNames } from './training-graph';
 
 interface StatisticsGraph {
   readonly model: Model;
@@ -26,7 +27,8 @@ interface StatisticsGraph {
 }
 
 /** The forward pass up to the last BatchNormalization, these in training form, their batch statistics as outputs. */
-function statisticsGraph(model: Model, batch: number): StatisticsGraph {
+function statisticsGraph(source: Model, batch: number): StatisticsGraph {
+  const model = withBatch(source, batch);
   const { info, shape } = batchedInput(model, batch);
   const opset = opsetOf(model);
   const b = new GraphBuilder(Math.max(opset, GRAPH_OPSET));

@@ -88,11 +88,16 @@ export function informationDropout(model: Model, options: InformationDropoutOpti
   return transforms;
 }
 
+/** α never falls below this share of α_max: where the sigmoid underflows, log α and its gradient would no longer be numbers. */
+const LEAST_SHARE = 1e-3;
+
 function noisy(context: TransformContext, f: Value, site: NoiseSite, name: string, beta: number, alphaMax: number): Value {
   const { tape } = context;
   const { b } = tape;
   const names = noiseNames(name);
-  const alpha = tape.op('Mul', [tape.op('Sigmoid', [ownMap(context, f, site, name)]), b.scalar(alphaMax)]);
+  const open = tape.op('Sigmoid', [ownMap(context, f, site, name)]);
+  const share = tape.op('Add', [tape.op('Mul', [open, b.scalar(1 - LEAST_SHARE)]), b.scalar(LEAST_SHARE)]);
+  const alpha = tape.op('Mul', [share, b.scalar(alphaMax)]);
   const variance = tape.op('Mul', [alpha, alpha]);
   const half = tape.op('Mul', [variance, b.scalar(0.5)]);
   const logNoise = tape.op('Sub', [tape.op('Mul', [alpha, context.random('normal', f.shape)]), half]);

@@ -2,8 +2,8 @@
 import { UserError } from '../errors';
 import { type Model, withGraph } from '../onnx/model';
 import { floatTensor, Session, type SessionOptions } from '../runtime/onnxruntime';
+import { batchedInput, withBatch } from './batched';
 import { withLogitsOnly } from './logits';
-import { batchedInput } from './training-graph';
 
 export class Teacher {
   private constructor(
@@ -18,13 +18,7 @@ export class Teacher {
     try {
       for (const model of models) {
         const { info, shape } = batchedInput(model, batch);
-        if (typeof info.shape?.[0] === 'number' && info.shape[0] !== batch) {
-          throw new UserError(
-            `the teacher takes ${info.shape[0]} samples at a time, the training step ${batch}`,
-            'Export the teacher with a symbolic batch.',
-          );
-        }
-        const fixed = withGraph(withLogitsOnly(model), { inputs: [{ ...info, shape }] });
+        const fixed = withGraph(withLogitsOnly(withBatch(model, batch)), { inputs: [{ ...info, shape }] });
         members.push({ session: await Session.create(fixed, options), input: info.name, shape });
       }
     } catch (e) {

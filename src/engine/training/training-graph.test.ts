@@ -148,6 +148,26 @@ test('older and newer operator sets train as well', async () => {
   for (const opset of [9, 11, 13, 18, 20]) expect(await step(rewritten(opset)), `operator set ${opset}`).toBeCloseTo(at17, 5);
 });
 
+test('a batch that the file fixes, in its Reshapes too, is replaced by the wanted one', async () => {
+  const model = (batch: number | string, target: number): Model => {
+    const b = new GraphBuilder();
+    const x = b.input('x', [batch, 2, 2]);
+    const flat = b.op('Reshape', [x, b.ints([target, 4])], {}, { types: [{ shape: [1, 4] }] });
+    const w = b.op('Reshape', [b.floats('w', [12, 1], fill(12, 1, 1)), b.ints([1, 4, 3])]);
+    b.output(b.op('MatMul', [flat, b.op('Reshape', [w, b.ints([4, 3])])]), 'logits', [batch, 3]);
+    return b.build();
+  };
+  const step = async (m: Model): Promise<Float32Array> => {
+    const trainer = await Trainer.create(m, { batch: 2, threads: 1 });
+    await trainer.step({ inputs: fill(8, 5, 1), labels: labelsOf(2, 3) }, 0.1);
+    const weights = trainer.parameter('w').slice();
+    expect([...trainer.model().graph.initializers.keys()]).toEqual([...m.graph.initializers.keys()]);
+    await trainer.dispose();
+    return weights;
+  };
+  expect(await step(model(1, 1))).toEqual(await step(model('N', -1)));
+});
+
 test('names of the model never clash with those of the training graph', () => {
   const b = new GraphBuilder();
   const x = b.input('labels', ['N', 4]);

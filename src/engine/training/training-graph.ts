@@ -8,11 +8,12 @@
  */
 import { UserError } from '../errors';
 import { inferTypes } from '../graph/infer';
-import { capturedNames, hasSubgraph, type Model, type Node, opsetOf, type ValueInfo, withGraph } from '../onnx/model';
+import { capturedNames, hasSubgraph, type Model, type Node, opsetOf, withGraph } from '../onnx/model';
 import { elementCount, isFloat, type Tensor } from '../onnx/tensor';
 import { GraphBuilder, type Value } from '../ops/builder';
 import type { TrainingContext } from '../ops/operator';
 import type { Random } from '../random';
+import { batchedInput, withBatch } from './batched';
 import { emit, reshape } from './emit';
 import { emitFakeQuantized, type WeightQuantizer } from './fake-quantization';
 import { ancestors, logitsName } from './logits';
@@ -105,27 +106,12 @@ export interface TrainingGraph {
   readonly observed: ReadonlyArray<{ readonly name: string; readonly output: string; readonly shape: readonly number[] }>;
 }
 
-/** The model's single input with the batch fixed. @throws UserError where there is not exactly one, or its lengths are not known */
-export function batchedInput(model: Model, batch: number): { info: ValueInfo; shape: readonly number[] } {
-  const { inputs } = model.graph;
-  if (inputs.length !== 1)
-    throw new UserError(`the model has ${inputs.length} inputs (${inputs.map((i) => i.name).join(', ')}); training needs exactly one`);
-  const [info] = inputs;
-  const rest = info.shape?.slice(1);
-  if (!rest || rest.some((d) => typeof d !== 'number')) {
-    throw new UserError(
-      `input '${info.name}' has the shape [${info.shape?.map((d) => d || '?').join(', ') ?? '?'}]; training needs every length but the batch`,
-      'Export the model with fixed input sizes.',
-    );
-  }
-  return { info, shape: [batch, ...(rest as number[])] };
-}
-
 /**
  * @throws UserError naming the node and operator that a gradient would have to pass and cannot, or where nothing can be trained
  */
-export function buildTrainingGraph(model: Model, options: TrainingGraphOptions): TrainingGraph {
+export function buildTrainingGraph(source: Model, options: TrainingGraphOptions): TrainingGraph {
   const { batch, loss: lossOptions = {}, freezeBatchNorm = false } = options;
+  const model = withBatch(source, batch);
   const { info, shape: inputShape } = batchedInput(model, batch);
   const opset = opsetOf(model);
   const b = new GraphBuilder(Math.max(opset, GRAPH_OPSET));
