@@ -39,6 +39,11 @@ export const layerNodeSchema = z.object({
 });
 export type LayerNode = z.output<typeof layerNodeSchema>;
 
+/** Size of a layer's card in the panel, in pixels, which the worker lays out with: layers with weights show their ratio and bits, others only a name. */
+export function cardSize(node: Pick<LayerNode, 'weights'>): { readonly width: number; readonly height: number } {
+  return node.weights.length > 0 ? { width: 216, height: 58 } : { width: 132, height: 28 };
+}
+
 export const layerEdgeSchema = z.object({ from: z.string(), to: z.string(), value: z.string() });
 export type LayerEdge = z.output<typeof layerEdgeSchema>;
 
@@ -57,7 +62,7 @@ export const channelGroupInfoSchema = z.object({
 });
 export type ChannelGroupInfo = z.output<typeof channelGroupInfoSchema>;
 
-/** Position of a node, in pixels, when the worker has laid the graph out. */
+/** Position of a node's upper left corner and its size (`cardSize`), in pixels, when the worker has laid the graph out from top to bottom. */
 export const layoutSchema = z.object({
   width: count,
   height: count,

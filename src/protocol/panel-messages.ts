@@ -34,7 +34,11 @@ export const panelToHostSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('stopRun'), id: requestId, folder: z.string() }),
   z.object({ type: z.literal('resumeRun'), id: requestId, folder: z.string() }),
   z.object({ type: z.literal('exportCandidate'), id: requestId, folder: z.string(), candidate: z.string() }),
+  /** Empty lists ask for every group and layer. */
   z.object({ type: z.literal('requestSensitivity'), id: requestId, groups: z.array(z.string()), layers: z.array(z.string()) }),
+  z.object({ type: z.literal('stopSensitivity'), id: requestId }),
+  /** Starts the questions that lead to a run of the model shown. */
+  z.object({ type: z.literal('compressModel'), id: requestId }),
   z.object({
     type: z.literal('setOverride'),
     id: requestId,
@@ -72,6 +76,8 @@ export const hostToPanelSchema = z.discriminatedUnion('type', [
     run: runSnapshotSchema.nullable(),
     sensitivity: sensitivitySchema.nullable(),
     overrides: overridesSchema,
+    /** File name of the config that overrides are written to; absent where there is none yet. */
+    configName: z.string().optional(),
     state: viewStateSchema.nullable(),
     /** False where workspace code and runs are not allowed: the reason is in `limited`. */
     trusted: z.boolean(),
