@@ -77,13 +77,13 @@ export class Tape {
     if (!operator) {
       throw new UserError(
         `node ${nodeLabel(node)} cannot be trained through: Espalier does not know this operator`,
-        'Freeze the layers before it, or leave the network as it is (recovery: none).',
+        'Freeze the layers before it, or do without fine-tuning (recovery.epochs: 0).',
       );
     }
     if (!operator.gradient) {
       throw new UserError(
         `node ${nodeLabel(node)} cannot be trained through: no gradient is defined for this operator`,
-        'Freeze the layers before it, or leave the network as it is (recovery: none).',
+        'Freeze the layers before it, or do without fine-tuning (recovery.epochs: 0).',
       );
     }
     const unshaped = [...inputs, ...outputs].find((v) => v && isFloat(v.type) && v.shape === undefined);

@@ -284,7 +284,7 @@ function finishParameter(
     const user = nodes.find((n) => n.inputs.includes(p.name));
     throw new UserError(
       `the weight '${p.name}'${user ? ` of node '${user.name || user.outputs[0]}' (${user.opType})` : ''} does not influence the loss through any operator with a gradient`,
-      'Keep it fixed (skip the layer), or leave the network as it is (recovery: none).',
+      'Keep it fixed (skip the layer), or do without fine-tuning (recovery.epochs: 0).',
     );
   }
   const gradient = reshape(b, p.backward(arriving), [elementCount(p.dims)]);
