@@ -291,10 +291,10 @@ const quantizationSchema = z
     learningRate: positive.default(0.002).describe('Learning rate at the start of straight-through fine-tuning.'),
     steTuning: wholeAtLeast(0).default(0).describe('Straight-through fine-tuning steps after each rollout of the search.'),
     activations: z
-      .enum(['float', 'u8'])
-      .default('u8')
+      .enum(['auto', 'float', 'u8'])
+      .default('auto')
       .describe(
-        "Activations of 8-bit layers in the written file: 'u8' runs faster where the CPU has the instructions, 'float' saves size only.",
+        "Activations in the written file: 'u8' runs on integer kernels, 'float' only stores codes and runs as the float model does, 'auto' measures both here and keeps the faster.",
       ),
   })
   .superRefine((value, context) => {

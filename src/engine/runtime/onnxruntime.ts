@@ -91,7 +91,7 @@ export class Session {
     for (const [name, t] of Object.entries(feeds)) {
       if (t.data.length !== elementCount(t.shape))
         throw new Error(`feed '${name}': ${t.data.length} values for shape [${t.shape.join(', ')}]`);
-      converted[name] = new Tensor(t.type as 'float32', t.data as Float32Array, t.shape);
+      converted[name] = new Tensor(t.type as 'float32', ownMemory(t.data) as Float32Array, t.shape);
     }
     try {
       const result = outputs ? await this.session.run(converted, [...outputs]) : await this.session.run(converted);
@@ -126,5 +126,8 @@ export class Session {
     return this.session.release();
   }
 }
+
+/** onnxruntime takes no shared memory: such data is copied (a batch at a time). */
+const ownMemory = (data: RuntimeTensor['data']): RuntimeTensor['data'] => (data.buffer instanceof SharedArrayBuffer ? data.slice() : data);
 
 const firstLine = (e: unknown): string => (e instanceof Error ? e.message : String(e)).split('\n')[0].slice(0, 400);

@@ -38,8 +38,8 @@ export interface FinalResult {
   readonly after: MeasuredFile;
   readonly candidate: Candidate;
   readonly layers: readonly LayerOutcome[];
-  /** 8-bit activations or float ones, and why. */
-  readonly activations: string;
+  /** What the file computes with, and why. */
+  readonly arithmetic: string;
 }
 
 const BATCHES = [1, 32];
@@ -60,21 +60,26 @@ export async function finish(
   const path = folder.best('model.onnx');
   const calibration = prepared.data.calibration;
   const threads = cores;
-  let activations = 'float weights';
+  let arithmetic = 'float weights, float arithmetic';
   if (layers.length === 0) {
     writeModelFile(model, path);
   } else {
-    const weightsOnly = folder.best('weights-only.onnx');
-    writeModelFile(await quantizeModel(model, layers, { activations: 'float', calibration, threads }), weightsOnly);
-    activations = '8-bit weights stored, float arithmetic: saves size only';
-    if (config.quantization.activations === 'float') {
-      copyFileSync(weightsOnly, path);
-    } else {
+    const stored = folder.best('weights-only.onnx');
+    writeModelFile(await quantizeModel(model, layers, { activations: 'float', calibration, threads }), stored);
+    const wanted = config.quantization.activations;
+    let chosen = stored;
+    arithmetic = 'weights stored as codes, float arithmetic: the bits save size only';
+    if (wanted !== 'float') {
       const integer = folder.best('integer.onnx');
       writeModelFile(await quantizeModel(model, layers, { activations: 'u8', calibration, threads }), integer);
-      copyFileSync(integer, path);
-      activations = '8-bit activations, integer arithmetic';
+      if (wanted === 'u8' || (await isFaster(context, integer, stored))) {
+        chosen = integer;
+        arithmetic = 'weights stored as codes, 8-bit activations, integer arithmetic';
+      } else {
+        arithmetic += ' (8-bit activations were measured to be slower here)';
+      }
     }
+    copyFileSync(chosen, path);
   }
   recorder.phase('report');
   const [before, after] = await measurePair(context, prepared.modelPath, path);
@@ -94,7 +99,16 @@ export async function finish(
     origin: config.method.name,
     partial: false,
   };
-  return { before, after: measured, candidate, layers: layerOutcomes(context, model, costs, policy), activations };
+  return { before, after: measured, candidate, layers: layerOutcomes(context, model, costs, policy), arithmetic };
+}
+
+/** True where the first file runs faster at batch 1, measured side by side. */
+async function isFaster({ prepared, cores }: RunContext, path: string, than: string): Promise<boolean> {
+  const [a, b] = await measureLatency([readFileSync(path), readFileSync(than)], prepared.data.report.shape, 1, {
+    threads: cores,
+    rounds: 31,
+  });
+  return a !== undefined && b !== undefined && a.median < b.median;
 }
 
 const withoutLayers = ({ layers: _, ...cost }: ModelCosts): ModelCost => cost;

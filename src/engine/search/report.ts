@@ -60,7 +60,7 @@ function reportText(context: RunContext, result: FinalResult, facts: ReportFacts
     '|---|---|---|',
     ...comparisonRows(result, prepared.data.labelled).map((r) => `| ${r.join(' | ')} |`),
     '',
-    `Times: median (middle half) of interleaved runs, ${machine.cpu}, ${machine.cores} cores; ${result.activations}.`,
+    `Times: median (middle half) of interleaved runs, ${machine.cpu}, ${machine.cores} cores; ${result.arithmetic}.`,
     '',
     '## What was chosen',
     '',
