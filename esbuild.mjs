@@ -1,10 +1,14 @@
 // Bundles the command line, the worker with its threads, the benchmarks, the extension host and the web view into dist/.
-// Usage: node esbuild.mjs [--watch] [--quiet] [--production]
+// Usage: node esbuild.mjs [--watch] [--quiet] [--production] [--only=cli,worker,…]
 import { existsSync } from 'node:fs';
 import { build, context } from 'esbuild';
 
 const watch = process.argv.includes('--watch');
 const production = process.argv.includes('--production');
+const only = process.argv
+  .find((a) => a.startsWith('--only='))
+  ?.slice(7)
+  .split(',');
 
 const shared = {
   bundle: true,
@@ -24,6 +28,8 @@ const node = (name, entry) => ({
   target: 'node20',
   format: 'cjs',
   external,
+  // Its UMD build hides its requires from the bundler.
+  alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
   entryPoints: { [name]: entry },
   outdir: 'dist',
 });
@@ -44,7 +50,9 @@ const bundles = [
     outdir: 'dist/webview',
     loader: { '.css': 'css', '.ttf': 'file' },
   },
-].filter((options) => Object.values(options.entryPoints).every((entry) => existsSync(entry)));
+].filter((options) =>
+  Object.entries(options.entryPoints).every(([name, entry]) => existsSync(entry) && (only === undefined || only.includes(name))),
+);
 
 if (watch) {
   for (const options of bundles) await (await context({ ...options, logLevel: 'info' })).watch();

@@ -1,0 +1,85 @@
+/** The `espalier` command: its sub-commands and their options. Each is loaded when it is asked for. */
+import { Command, CommanderError, Option } from 'commander';
+import { version } from '../../package.json';
+import { ExitCode, exitCodeHelp } from './exit-codes';
+import { reportFailure } from './failures';
+
+let exitCode: number = ExitCode.ok;
+
+const collect = (value: string, earlier: string[] | undefined): string[] => [...(earlier ?? []), value];
+const dataOption = (): Option =>
+  new Option(
+    '--data <name|folder|file>',
+    'a data set (digits, mnist, fashion-mnist, cifar10), a folder that holds some, or an .npz or .npy file; may be repeated',
+  ).argParser(collect);
+const setOption = (): Option =>
+  new Option('--set <field=value>', 'any other field of the config, e.g. pruning.selection=l1; may be repeated').argParser(collect);
+const jsonOption = (what: string): Option => new Option('--json', what);
+
+/** Runs a command; its exit code is what it returns. */
+function action<A extends unknown[]>(work: (...args: A) => Promise<number | void>): (...args: A) => Promise<void> {
+  return async (...args) => {
+    exitCode = (await work(...args)) ?? ExitCode.ok;
+  };
+}
+
+const program = new Command('espalier')
+  .description('Compresses neural networks: prunes, quantises, fine-tunes, exports and measures them on this machine.')
+  .version(version)
+  .showHelpAfterError('(espalier --help lists the commands)')
+  .addHelpText('after', exitCodeHelp)
+  .exitOverride();
+
+program
+  .command('compress')
+  .description('compress a model: a run of both stages, with a report and the smaller file')
+  .argument('<model|config>', 'an ONNX file, or a config (*.espalier.json)')
+  .addOption(dataOption())
+  .option(
+    '--goal <goals>',
+    'what to keep to, e.g. flops=0.5,params=0.3,bytes=100000,latency=2,drop=0.01 (up to 1: a share of the original’s)',
+  )
+  .option('--method <name>', 'which method searches (see `espalier methods`)')
+  .option('--episodes <number>', 'episodes of each stage')
+  .option('--time-limit <duration>', "longest time, e.g. '10m'; the best so far is finished")
+  .option('--seed <number>', 'seed of everything random')
+  .option('--out <folder>', 'folder that gets the run folder (default .espalier/runs)')
+  .addOption(setOption())
+  .addOption(jsonOption('one JSON object a line on standard output: every event, then the result'))
+  .action(action(async (path: string, options) => (await import('./commands/compress')).compress(path, options)));
+
+program
+  .command('train')
+  .description('train a baseline network from nothing, as the config’s "train" says, and write it to the config’s "model"')
+  .argument('<config>', 'a config (*.espalier.json) with "train"')
+  .addOption(dataOption())
+  .option('--seed <number>', 'seed of everything random')
+  .addOption(setOption())
+  .addOption(jsonOption('one JSON object a line: every epoch, then the result'))
+  .action(action(async (path: string, options) => (await import('./commands/train')).train(path, options)));
+
+program
+  .command('demo')
+  .description('train LeNet-5 on generated digits, compress it, and show before → after; needs no files')
+  .option('--out <folder>', 'folder for everything it writes (default demo-run)')
+  .option('--seed <number>', 'seed of everything random')
+  .addOption(jsonOption('one JSON object a line: every event, then the result'))
+  .action(action(async (options) => (await import('./commands/demo')).demo(options)));
+
+async function main(): Promise<void> {
+  const json = process.argv.includes('--json');
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      // commander has said what is wrong; help and version are no errors.
+      exitCode = error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
+    } else {
+      exitCode = reportFailure(error, json);
+    }
+  }
+  // Not process.exit: what was written to a pipe must reach it.
+  process.exitCode = exitCode;
+}
+
+void main();
