@@ -59,6 +59,51 @@ program
   .action(action(async (path: string, options) => (await import('./commands/train')).train(path, options)));
 
 program
+  .command('resume')
+  .description('go on with a run that was stopped or killed; the result is that of a run left alone')
+  .argument('<run>', 'a run folder')
+  .addOption(dataOption())
+  .addOption(jsonOption('one JSON object a line: every event, then the result'))
+  .action(action(async (path: string, options) => (await import('./commands/resume')).resume(path, options)));
+
+program
+  .command('runs')
+  .description('list the runs in a folder, newest first')
+  .argument('[folders...]', 'folders of run folders (default .espalier/runs)')
+  .addOption(jsonOption('one JSON object a run'))
+  .action(action(async (folders: string[], options) => (await import('./commands/runs')).runs(folders, options)));
+
+program
+  .command('inspect')
+  .description('show layers, channel groups with what couples them, what stays whole and why, and costs')
+  .argument('<model>', 'an ONNX file, or a config')
+  .addOption(jsonOption('one JSON object: the whole layer graph'))
+  .action(action(async (path: string, options) => (await import('./commands/inspect')).inspect(path, options)));
+
+program
+  .command('evaluate')
+  .description('measure a file: accuracy on held-out samples, sizes, milliseconds at batch 1 and 32')
+  .argument('<model|config>', 'an ONNX file, or a config')
+  .addOption(dataOption())
+  .addOption(setOption())
+  .addOption(jsonOption('one JSON object'))
+  .action(action(async (path: string, options) => (await import('./commands/evaluate')).evaluate(path, options)));
+
+program
+  .command('data')
+  .description('download a data set, checked against its published sum')
+  .argument('<name>', 'mnist, fashion-mnist or cifar10')
+  .option('--to <folder>', 'folder of data sets (default: ESPALIER_DATA, else data)')
+  .addOption(jsonOption('one JSON object'))
+  .action(action(async (name: string, options) => (await import('./commands/data')).data(name, options)));
+
+program
+  .command('methods')
+  .description('list the methods that --method may name')
+  .addOption(jsonOption('one JSON object a method'))
+  .action(action(async (options) => (await import('./commands/methods')).listMethods(options)));
+
+program
   .command('demo')
   .description('train LeNet-5 on generated digits, compress it, and show before → after; needs no files')
   .option('--out <folder>', 'folder for everything it writes (default demo-run)')

@@ -16,17 +16,18 @@ export interface ShownRun {
   readonly json: boolean;
   /** Folder of run folders, to say how to go on when it is stopped. */
   readonly runsFolder: string;
-  readonly labelled?: boolean;
+  /** The run's own folder, where it is known already. */
+  readonly folder?: string;
 }
 
 /** Runs and shows progress; with `json`, every event is a line on standard output. */
 export async function shownRun(
-  { json, runsFolder }: ShownRun,
+  { json, runsFolder, folder: known }: ShownRun,
   run: (options: { signal: AbortSignal; listener: (event: RunEvent) => void }) => Promise<RunResult>,
 ): Promise<RunResult> {
   const line = new ProgressLine();
   const show = showRun(line);
-  let folder: string | undefined;
+  let folder = known;
   const listener = (event: RunEvent): void => {
     if (event.type === 'header') folder = join(resolve(runsFolder), event.id);
     if (!json) show(event);

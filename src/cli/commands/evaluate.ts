@@ -1,0 +1,64 @@
+/** `espalier evaluate <model>`: accuracy from the file, sizes, and milliseconds on this machine. */
+import { readFileSync } from 'node:fs';
+import { availableParallelism, cpus } from 'node:os';
+import { loadModel } from '../../engine/onnx/file';
+import { diskSizes } from '../../engine/quantization/write-quantized';
+import { accuracyOf } from '../../engine/runtime/evaluate';
+import { measureLatency } from '../../engine/runtime/latency';
+import { runtimeVersion } from '../../engine/runtime/onnxruntime';
+import { formatBytes, formatCount, formatMilliseconds, formatPercent } from '../../engine/search/figures';
+import { prepare } from '../../engine/search/prepare';
+import type { Latency } from '../../protocol/policy';
+import { chooseData } from '../choose-data';
+import { type ConfigOptions, configFrom } from '../config-input';
+import { interruptible } from '../interrupt';
+import { tableText } from '../table';
+
+export async function evaluate(path: string, options: ConfigOptions & { json?: boolean }): Promise<void> {
+  const { config, folder, dataFolder, notes } = await configFrom(path, options, chooseData);
+  const threads = config.threads ?? availableParallelism();
+  const found = await interruptible(async (signal) => {
+    const prepared = await prepare(config, { folder, dataFolder, threads, signal });
+    const { report } = prepared.data;
+    const accuracy = await accuracyOf(loadModel(prepared.modelPath), report, { threads, signal });
+    const bytes = readFileSync(prepared.modelPath);
+    const latency: Latency[] = [];
+    for (const batch of [1, 32]) {
+      signal.throwIfAborted();
+      const [measured] = await measureLatency([bytes], report.shape, batch, { threads });
+      if (measured) latency.push(measured);
+    }
+    return { prepared, accuracy, latency };
+  });
+  const { prepared, accuracy, latency } = found;
+  const { costs, data } = prepared;
+  const { layers: _, ...cost } = costs;
+  const figures = {
+    model: prepared.modelPath,
+    data: data.name,
+    measure: data.labelled ? 'accuracy' : 'agreement',
+    accuracy,
+    images: data.report.count,
+    cost: { ...cost, ...diskSizes(prepared.modelPath) },
+    latency,
+    machine: { cpu: cpus()[0]?.model.trim(), threads, onnxruntime: await runtimeVersion() },
+  };
+  if (options.json) {
+    process.stdout.write(`${JSON.stringify(figures)}\n`);
+    return;
+  }
+  const rows = [
+    [`${figures.measure} (${figures.images} held-out samples of ${data.name})`, formatPercent(accuracy)],
+    ['parameters', formatCount(cost.params)],
+    ['parameters, not zero', formatCount(cost.effectiveParams)],
+    ['multiply-accumulates', formatCount(cost.macs)],
+    ['multiply-accumulates, effective', formatCount(cost.effectiveMacs)],
+    ['file', formatBytes(figures.cost.fileBytes)],
+    ['file, brotli', formatBytes(figures.cost.brotliBytes)],
+    ...latency.map((l) => [`ms at batch ${l.batch}`, `${formatMilliseconds(l)}, median and middle half of ${l.runs} runs`]),
+  ];
+  for (const note of [...notes, ...prepared.notes]) process.stderr.write(`note: ${note}\n`);
+  process.stdout.write(
+    `${prepared.modelPath}\n${tableText(rows)}\n${figures.machine.cpu}, ${threads} threads, ${figures.machine.onnxruntime}\n`,
+  );
+}
