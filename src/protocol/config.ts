@@ -228,10 +228,23 @@ const pruningSchema = z
       .describe("Fit the consumers' weights to the original's outputs by least squares after channels are removed."),
     calibrationImages: wholeAtLeast(1).default(500).describe('Images that reconstruction samples.'),
     positions: wholeAtLeast(1).default(10).describe('Places sampled in each image.'),
+    final: z
+      .strictObject({
+        calibrationImages: wholeAtLeast(1).default(2000).describe('Images that the chosen policy is reconstructed on.'),
+        positions: wholeAtLeast(1).default(25).describe('Places sampled in each of them.'),
+      })
+      .prefault({})
+      .describe('The policy that is chosen in the end is built once more with more samples than candidates are scored with.'),
     widthMultiple: z
       .union([z.literal('auto'), wholeAtLeast(1)])
       .default('auto')
       .describe("Widths are rounded to a multiple of this. 'auto': 8 where a group has 16 channels or more, which is what runs faster."),
+    residual: z
+      .enum(['keep', 'prune'])
+      .default('keep')
+      .describe(
+        "Channels that a residual stream carries from block to block: 'keep' leaves them whole, since every block reads them and little is gained; 'prune' lets the agent cut them too.",
+      ),
     reestimateBatchNorm: z
       .boolean()
       .default(true)
@@ -384,6 +397,19 @@ const trainSchema = z
   })
   .describe('A baseline network trained from scratch by `espalier train`, written to `model`.');
 
+const definitionSchema = z
+  .strictObject({
+    file: path.describe('Source file that defines the model, relative to this file.'),
+    name: z.string().min(1).describe('Class, function or variable that is the model.'),
+    arguments: z
+      .string()
+      .default('')
+      .describe("What the class or function is called with, written in the file's language: 'num_classes=10'."),
+    inputShape: z.array(wholeAtLeast(1)).min(1).optional().describe('Shape of one input with its batch: [1, 3, 32, 32].'),
+    weights: path.optional().describe('Trained weights to load before the export: a state dict, a checkpoint or Keras weights.'),
+  })
+  .describe('Source code that `model` is exported from by the editor, and how it is called.');
+
 const outputSchema = z
   .strictObject({
     folder: path.default('.espalier/runs').describe('Folder that gets one folder for each run.'),
@@ -396,6 +422,7 @@ export const configSchema = z
   .strictObject({
     $schema: z.string().optional().describe('The JSON Schema of this file, for editors that do not know Espalier.'),
     model: path.describe('The model to compress, relative to this file. With `train`, also where the trained network is written.'),
+    definition: definitionSchema.optional(),
     data: dataSchema.prefault({}),
     method: methodSchema.prefault('two-stage-ppo'),
     stages: z

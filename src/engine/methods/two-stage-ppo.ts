@@ -1,13 +1,27 @@
 /** Two-stage compute-constrained PPO: the default. The same agent picks ratios, then bits. */
-import { PpoAgent, type PpoOptions } from '../agents/ppo';
+import { PPO_IMPROVED, PpoAgent, type PpoOptions } from '../agents/ppo';
 import type { AgentContext, Method } from './method';
 
 /** Options of the method that are the agent's own: its four parts and the named improvements (docs/methods.md). */
-const AGENT_OPTIONS = ['clip', 'slowTargets', 'targetNoise', 'perStepUpdates', 'normalizeQ', 'stateBaseline', 'criticScreening', 'screeningStarts'];
+const AGENT_OPTIONS = [
+  'clip',
+  'slowTargets',
+  'targetNoise',
+  'perStepUpdates',
+  'normalizeQ',
+  'normalizeRewards',
+  'stateBaseline',
+  'resampleActions',
+  'criticScreening',
+  'screeningStarts',
+  'updatesPerStep',
+  'warmUp',
+  'returnSteps',
+];
 
-function createAgent({ backend, observationSize, random, settings, options }: AgentContext): PpoAgent {
+function createAgent({ backend, observationSize, random, settings, options }: AgentContext, improved: Partial<PpoOptions> = {}): PpoAgent {
   const own = Object.fromEntries(Object.entries(options).filter(([name]) => AGENT_OPTIONS.includes(name)));
-  return new PpoAgent(backend, observationSize, random, { ...settings, ...(own as Partial<PpoOptions>) });
+  return new PpoAgent(backend, observationSize, random, { ...settings, ...improved, ...(own as Partial<PpoOptions>) });
 }
 
 export const twoStagePpo: Method = {
@@ -16,18 +30,36 @@ export const twoStagePpo: Method = {
   description: 'Compute-constrained PPO picks each group’s prune ratio, then each layer’s bits; every step is scored.',
   source: 'Zhan, Lin, Cao: Deep Model Compression Via Two-Stage Deep Reinforcement Learning',
   credit: 'step',
-  createAgent,
+  createAgent: (context) => createAgent(context),
 };
+
+/** σ at the start and at the end of the planned episodes: from a third of the range to a few hundredths. */
+const EXPLORATION = { start: 0.35, floor: 0.05 };
 
 /**
  * The same agent, credited with what the whole policy reached: one scoring an episode instead of one a layer, so at an equal number of
- * scorings it tries as many whole policies as random search does. Each action is judged against its own state's (stateBaseline).
+ * scorings it tries as many whole policies as random search does. It starts from the uniform policy, explores around what it has
+ * learnt with falling noise, and lets the critic choose among several draws (docs/methods.md, variants).
  */
 export const episodicPpo: Method = {
   name: 'episodic-ppo',
   title: 'Two-stage PPO, credited by episode',
-  description: 'The two-stage PPO with one scoring an episode: many more whole policies at the same budget.',
+  description: 'The two-stage PPO with one scoring an episode, from the uniform policy: many more whole policies at the same budget.',
   source: 'Espalier’s variant of two-stage PPO; reward at the end as in AMC (He et al. 2018)',
   credit: 'episode',
-  createAgent: (context) => createAgent({ ...context, options: { stateBaseline: true, criticScreening: 4, ...context.options } }),
+  startsFromUniform: true,
+  createAgent: (context) =>
+    createAgent(context, {
+      ...PPO_IMPROVED,
+      initialPolicy: context.initialPolicy,
+      noise: {
+        start: EXPLORATION.start,
+        decay: (EXPLORATION.floor / EXPLORATION.start) ** (1 / Math.max(1, 0.8 * context.episodes)),
+        floor: EXPLORATION.floor,
+      },
+      warmUp: Math.round(0.15 * context.episodes * context.steps),
+      criticScreening: 8,
+      screeningStarts: Math.round(0.15 * context.episodes * context.steps),
+      gamma: 1,
+    }),
 };

@@ -16,10 +16,15 @@ const TOLERANCE = 0.03;
 /** Names by which overrides may call a group: its id and the layers that make or read its channels. */
 export const groupNames = (g: ChannelGroup): string[] => [g.id, ...g.producers.flatMap((m) => m.layers)];
 
+/** True where an addition makes several layers share the channels: a residual stream. */
+export const isResidual = (g: ChannelGroup): boolean => g.couplings.some((c) => /^(Add|Sum)\b/.test(c));
+
 /** Widths the agent may choose for a group, widest first; one width where it is fixed. undefined where the group is skipped. */
 export function widthChoices(group: ChannelGroup, config: Config): WidthChoices | undefined {
   const override = overrideFor(config.layers, groupNames(group));
   if (override?.skip) return undefined;
+  const named = override?.ratio !== undefined || override?.minRatio !== undefined || override?.maxRatio !== undefined;
+  if (config.pruning.residual === 'keep' && !named && isResidual(group)) return undefined;
   const n = group.channels;
   const multiple = config.pruning.widthMultiple === 'auto' ? group.multiple : config.pruning.widthMultiple;
   const grid: number[] = [n];
@@ -82,7 +87,7 @@ export function pruneBudget(
     if (least > l.limit) {
       throw new UserError(
         `${l.name}: at most ${Math.round(l.limit)} of ${Math.round(l.original)} (${percent(l.limit / l.original)}) cannot be reached; the narrowest widths allowed still need ${percent(least / l.original)}`,
-        'Raise the budget, or allow more in "layers" (maxRatio) or "pruning.widthMultiple".',
+        'Raise the budget, or allow more: "pruning.residual": "prune", "layers" (maxRatio), or a smaller "pruning.widthMultiple".',
       );
     }
   }

@@ -46,7 +46,7 @@ export interface PreparedData {
   readonly search: ScoringSet;
   /** Samples of the reported accuracy, which the search never sees. */
   readonly report: ScoringSet;
-  /** Training samples for reconstruction and ranges. */
+  /** Training samples for reconstruction and ranges; candidates are reconstructed on the first `pruning.calibrationImages` of them. */
   readonly calibration: SampleSet;
   /** Samples for fine-tuning; absent where there are none with labels and none to distil on. */
   readonly train?: Split;
@@ -142,7 +142,10 @@ async function prepareData(
   );
   const report = splits.report ? pick(splits.report, 'report') : search;
   const calibrationSplit = splits.calibration ?? splits.search;
-  const calibration = firstRows(pick(calibrationSplit, 'calibration'), config.pruning.calibrationImages);
+  const calibration = firstRows(
+    pick(calibrationSplit, 'calibration'),
+    Math.max(config.pruning.calibrationImages, config.pruning.final.calibrationImages),
+  );
 
   const classes = await countClasses(model, any, options);
   if (labelled && any.classes !== undefined && any.classes > classes) {
@@ -177,6 +180,12 @@ const rowsOf = (dataset: Dataset, from: number, to: number): Split => ({
 });
 const firstRows = ({ dataset, rows }: Split, count: number): Split => ({ dataset, rows: rows.slice(0, count) });
 const labelsOf = ({ dataset, rows }: Split): Int32Array => Int32Array.from(rows, (r) => dataset.labels![r]);
+
+/** The first samples of a set, sharing its memory. */
+export function firstSamples(set: SampleSet, count: number): SampleSet {
+  const n = Math.min(count, set.count);
+  return { ...set, inputs: set.inputs.subarray(0, (set.inputs.length / set.count) * n), count: n };
+}
 
 /** All samples of a split as one block of model inputs. */
 export async function materialize(split: Split, normalization: Normalization): Promise<SampleSet> {

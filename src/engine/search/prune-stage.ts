@@ -6,11 +6,14 @@ import type { ChannelGroup } from '../graph/channel-group';
 import { costAfter } from '../graph/costs';
 import { modelBytes, parseModel } from '../onnx/file';
 import type { Model } from '../onnx/model';
+import { accuracyOf } from '../runtime/evaluate';
+import { CompressionActor } from './actor';
 import { createActorPool } from './actor-pool';
 import { writeFileAtomic } from './atomic-file';
 import { ratioOf } from './budget';
 import { pruneBudget, uniformRatio, widthChoices } from './choices';
 import { type Features, layerFeatures } from './layer-features';
+import { firstSamples } from './prepare';
 import { PruneEnvironment, type WidthDecision } from './prune-environment';
 import type { RunContext } from './run-context';
 import { type StageDefinition, type StageResult, searchStage } from './search-stage';
@@ -67,7 +70,7 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
     {
       model: modelBytes(model),
       scoring: prepared.data.search,
-      calibration: prepared.data.calibration,
+      calibration: firstSamples(prepared.data.calibration, config.pruning.calibrationImages),
       pruning: {
         selection: config.pruning.selection,
         reconstruct: config.pruning.reconstruct,
@@ -107,19 +110,47 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
     },
     withinGoal: (candidate) => keepsLimits(candidate, context, budget?.cost, groups),
   };
+  let result: StageResult;
+  let quick: Uint8Array;
+  let decisions: WidthDecision[];
   try {
-    const result = await searchStage(context, definition);
-    if (!result.best) {
-      return { ...result, model, policy: { ratios: {}, bits: {} } };
-    }
-    const built = folder.best('pruned-untrained.onnx');
-    const decisions = groups.map((g): WidthDecision => [g.id, Math.round(g.choices.channels * (1 - result.best!.policy.ratios[g.id]))]);
-    const { model: bytes } = await pool.run({ kind: 'build', decisions }, 0);
-
-    writeFileAtomic(built, bytes!);
-    return { ...result, model: parseModel(bytes!), policy: result.best.policy };
+    result = await searchStage(context, definition);
+    if (!result.best) return { ...result, model, policy: { ratios: {}, bits: {} } };
+    const { ratios } = result.best.policy;
+    decisions = groups.map((g): WidthDecision => [g.id, Math.round(g.choices.channels * (1 - ratios[g.id]))]);
+    quick = (await pool.run({ kind: 'build', decisions }, 0)).model!;
   } finally {
     await pool.dispose();
+  }
+  const built = await buildFinal(context, decisions, quick);
+  writeFileAtomic(folder.best('pruned-untrained.onnx'), built);
+  return { ...result, model: parseModel(built), policy: result.best.policy };
+}
+
+/** The chosen policy reconstructed on more samples; the quick form where that does not score better on the search samples. */
+async function buildFinal(
+  { config, prepared, cores }: RunContext,
+  decisions: readonly WidthDecision[],
+  quick: Uint8Array,
+): Promise<Uint8Array> {
+  const { final, calibrationImages, positions, reconstruct, selection } = config.pruning;
+  const { calibration, search } = prepared.data;
+  if (!reconstruct || (final.calibrationImages <= calibrationImages && final.positions <= positions)) return quick;
+  const actor = new CompressionActor({
+    model: modelBytes(prepared.model),
+    scoring: search,
+    calibration: firstSamples(calibration, final.calibrationImages),
+    pruning: { selection, reconstruct, positions: final.positions, seed: config.seed },
+  });
+  try {
+    const { model } = await actor.run({ kind: 'build', decisions });
+    const [careful, fast] = [
+      await accuracyOf(parseModel(model!), search, { threads: cores }),
+      await accuracyOf(parseModel(quick), search, { threads: cores }),
+    ];
+    return careful >= fast ? model! : quick;
+  } finally {
+    await actor.dispose();
   }
 }
 

@@ -1,7 +1,8 @@
 /** What both stages share: the agent, its episodes, checkpoints, the scoring limit, the candidates, and the choice of the best. */
 import { createHash } from 'node:crypto';
 import type { Candidate, ModelCost, Policy } from '../../protocol/policy';
-import type { AgentState, Environment, Outcome } from '../agents/agent';
+import type { AgentState, Environment, Outcome, Step } from '../agents/agent';
+import type { InitialDecision } from '../agents/ppo';
 import { findMethod } from '../methods/registry';
 import { Random } from '../random';
 import { runEpisodes } from './episodes';
@@ -116,15 +117,19 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
   const tracker = new RewardTracker(definition.rewardText, config.reward.constants, rewardContext(context));
   const scorer = new StageScorer(context, definition, method.credit);
   const environments = Array.from({ length: config.search.actors }, (_, actor) => definition.makeEnvironment(actor, scorer));
+  const episodes = Math.min(config.search.episodes, method.episodes ?? Number.POSITIVE_INFINITY);
+  const opening = method.startsFromUniform ? await playUniform(environments[0], definition.uniformAction) : undefined;
   const agent = method.createAgent({
     backend,
     observationSize: environments[0].observationSize,
+    initialPolicy: opening?.decisions ?? [],
+    steps: environments[0].steps,
+    episodes,
     random: new Random(config.seed).fork(`agent:${stage}`),
     settings: config.agent,
     options: config.method.options,
     uniformAction: definition.uniformAction,
   });
-  const episodes = Math.min(config.search.episodes, method.episodes ?? Number.POSITIVE_INFINITY);
   const checkpointPath = folder.checkpoint(`${stage}.json`);
   const saved = folder.readJson<Checkpoint>(checkpointPath);
   let updates = saved?.updates ?? 0;
@@ -144,6 +149,10 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
   const began = performance.now();
   const first = scorer.episode;
   const pending: Array<{ outcome: Outcome; episode: number }> = [];
+  if (opening) {
+    tracker.see(opening.outcome);
+    addCandidate(opening.outcome, 0);
+  }
   try {
     await runEpisodes({
       agent,
@@ -163,8 +172,8 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
         updates++;
         recorder.diagnostics(episode, updates, diagnostics);
       },
-      onRound: ({ episodes: ended, returns }) => {
-        for (const p of pending.splice(0)) addCandidate(p.outcome, p.episode, returns[p.episode - scorer.episode]);
+      onRound: ({ episodes: ended }) => {
+        for (const p of pending.splice(0)) addCandidate(p.outcome, p.episode);
         scorer.episode = ended;
         tracker.episode = ended;
         const checkpoint: Checkpoint = {
@@ -190,11 +199,11 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
     agent.dispose();
   }
   // A stage that was cut short within a round still counts what it had measured.
-  for (const p of pending.splice(0)) addCandidate(p.outcome, p.episode, undefined);
+  for (const p of pending.splice(0)) addCandidate(p.outcome, p.episode);
   const end: StageEnd = context.expired() ? 'time-limit' : scorer.scorings >= limit ? 'scorings-limit' : 'complete';
   return { best: best(), end, scorings: scorer.scorings, completePolicies: scorer.completePolicies, updates };
 
-  function addCandidate(outcome: Outcome, episode: number, _return: number | undefined): void {
+  function addCandidate(outcome: Outcome, episode: number): void {
     const { policy, partial } = scorer.describe(outcome)!;
     const latency = outcome.measures['latency'];
     const reward = tracker.value(outcome);
@@ -224,6 +233,18 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
         candidate: id,
       });
     }
+  }
+}
+
+/** Plays one episode with the same action at every step. */
+async function playUniform(environment: Environment, action: number): Promise<{ decisions: InitialDecision[]; outcome: Outcome }> {
+  const decisions: InitialDecision[] = [];
+  let step: Step | undefined = await environment.reset();
+  for (;;) {
+    const result = await environment.step(action);
+    decisions.push({ step: step!, action: result.executed });
+    if (result.done) return { decisions, outcome: result.outcome };
+    step = result.next;
   }
 }
 

@@ -1,0 +1,21 @@
+/** `npm run bench -- <name> [--data DIR] [--seeds N] [--json]`: runs one benchmark. */
+import { type BenchArguments, parseArguments } from './bench';
+
+const benches: Readonly<Record<string, () => Promise<{ run(args: BenchArguments): Promise<void> }>>> = {
+  'lenet5-mnist': () => import('./lenet5-mnist'),
+  'resnet20-cifar10': () => import('./resnet20-cifar10'),
+  'resnet20-bits': () => import('./resnet20-bits'),
+};
+
+const [name, ...rest] = process.argv.slice(2);
+const load = benches[name ?? ''];
+if (!load) {
+  console.error(`usage: npm run bench -- <name> [--data DIR] [--seeds N] [--json]\nnames: ${Object.keys(benches).join(', ')}`);
+  process.exit(2);
+}
+load()
+  .then((bench) => bench.run(parseArguments(rest)))
+  .catch((e: unknown) => {
+    console.error(e instanceof Error ? (e.stack ?? e.message) : e);
+    process.exit(1);
+  });

@@ -1,0 +1,121 @@
+/**
+ * ResNet-20 on CIFAR-10 at a share of its FLOPs: the agent beside uniform pruning and random search at one budget of scorings,
+ * without training, then the chosen networks after 1 and 3 epochs of fine-tuning.
+ * Searches score on the first 2,000 test images; every accuracy printed is of the other 3,000, from the written file.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadModel } from '../src/engine/onnx/file';
+import { accuracyOf } from '../src/engine/runtime/evaluate';
+import { prepare } from '../src/engine/search/prepare';
+import { trainingBatches, tuningOptions } from '../src/engine/search/recover';
+import { startRun } from '../src/engine/search/run';
+import type { RunContext } from '../src/engine/search/run-context';
+import { fitModel } from '../src/engine/training/fit';
+import { type Config, configSchema } from '../src/protocol/config';
+import { type BenchArguments, dataFolder, median, note, printRow, threadFiles } from './bench';
+
+const METHODS = ['uniform', 'random-search', 'episodic-ppo', 'two-stage-ppo'] as const;
+/** Normalisation and augmentation that the network was trained with. */
+const IMAGENET = { scale: 1 / 255, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+
+export async function run(args: BenchArguments): Promise<void> {
+  const data = dataFolder(args);
+  const flops = Number(args.options['flops'] ?? 0.5);
+  const scorings = Number(args.options['scorings'] ?? 120);
+  const seeds = Number(args.options['seeds'] ?? 5);
+  const methods = (args.options['methods']?.split(',') ?? METHODS) as readonly string[];
+  const file = join(data, 'models', args.options['model'] ?? 'cifar10_resnet20.onnx');
+  const work = mkdtempSync(join(tmpdir(), 'espalier-bench-'));
+  const results = new Map<string, number[]>();
+  const firstSeed = new Map<string, string>();
+  try {
+    for (let seed = 1; seed <= seeds; seed++) {
+      for (const method of methods) {
+        const config = searchConfig(file, method, flops, scorings, seed);
+        const started = performance.now();
+        const outcome = await startRun(config, { folder: work, dataFolder: data, threads: threadFiles });
+        const { before, after } = outcome.result;
+        results.set(method, [...(results.get(method) ?? []), 100 * after.accuracy]);
+        if (seed === 1) firstSeed.set(method, join(outcome.folder, 'best', 'pruned-untrained.onnx'));
+        const speedup = (batch: number): number =>
+          (before.latency.find((l) => l.batch === batch)?.median ?? 0) / (after.latency.find((l) => l.batch === batch)?.median ?? 1);
+        printRow(args, {
+          method,
+          seed,
+          phase: 'search',
+          accuracy: 100 * after.accuracy,
+          flops: (100 * after.cost.macs) / before.cost.macs,
+          scorings: outcome.scorings.prune.scorings,
+          completePolicies: outcome.scorings.prune.completePolicies,
+          updates: outcome.scorings.prune.updates,
+          seconds: (performance.now() - started) / 1000,
+          speedup1: speedup(1),
+          speedup32: speedup(32),
+        });
+      }
+    }
+    summarize(results);
+    if (args.options['training'] === 'false') return;
+    for (const method of methods) await fineTune(args, file, data, method, firstSeed.get(method)!, flops);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+function searchConfig(model: string, method: string, flops: number, scorings: number, seed: number): Config {
+  return configSchema.parse({
+    model,
+    data: { name: 'cifar10', normalization: IMAGENET },
+    method,
+    stages: { prune: true, quantize: false },
+    goal: { flops },
+    reward: 'accuracy',
+    pruning: { reestimateBatchNorm: false },
+    search: { episodes: scorings, scorings, actors: 2 },
+    recovery: { epochs: 0 },
+    seed,
+  });
+}
+
+/** The chosen network of seed 1 after 1 and 3 epochs: crop and flip, distillation from the original, cosine schedule. */
+async function fineTune(args: BenchArguments, file: string, data: string, method: string, pruned: string, flops: number): Promise<void> {
+  for (const epochs of [1, 3]) {
+    const config = configSchema.parse({
+      model: file,
+      data: { name: 'cifar10', normalization: IMAGENET, augmentation: { crop: 4, flip: true } },
+      recovery: { epochs, learningRate: 0.02, distillation: { weight: 0.7, temperature: 3 } },
+    });
+    const prepared = await prepare(config, { folder: '.', dataFolder: data });
+    const started = performance.now();
+    const context = { config, prepared, recorder: { update: () => {} }, threads: threadFiles } as unknown as RunContext;
+    const source = trainingBatches(context, 'recovery')!;
+    const { model } = await fitModel(loadModel(pruned), source, tuningOptions(context, epochs, config.recovery.learningRate));
+    await source.close();
+    const accuracy = await accuracyOf(model, prepared.data.report);
+    printRow(args, {
+      method,
+      seed: 1,
+      phase: `epoch${epochs}`,
+      accuracy: 100 * accuracy,
+      flops: 100 * flops,
+      scorings: 0,
+      seconds: (performance.now() - started) / 1000,
+      speedup1: 0,
+      speedup32: 0,
+    });
+  }
+}
+
+function summarize(results: ReadonlyMap<string, readonly number[]>): void {
+  const random = results.get('random-search');
+  for (const [method, accuracies] of results) {
+    const spread = `${Math.min(...accuracies).toFixed(2)}–${Math.max(...accuracies).toFixed(2)}`;
+    const wins =
+      random && method !== 'random-search'
+        ? `; better than random search in ${accuracies.filter((a, i) => a > random[i]).length} of ${accuracies.length} paired seeds`
+        : '';
+    note(`${method}: median ${median(accuracies).toFixed(2)} % (${spread}, ${accuracies.length} seeds)${wins}`);
+  }
+}
