@@ -96,6 +96,21 @@ export interface ExportCandidateResult {
   readonly images?: number;
 }
 
+/** A TensorFlow.js model that source code builds: the child imports the module (which needs trust), builds the model and writes it as ONNX. */
+export interface ImportDefinitionParams {
+  readonly file: string;
+  /** Exported function, class or variable. */
+  readonly name: string;
+  /** What a function is called with, as written in the file's language. */
+  readonly arguments: string;
+  readonly to: string;
+}
+
+export interface ImportDefinitionResult {
+  /** The ONNX file. */
+  readonly path: string;
+}
+
 export interface RescoreParams {
   readonly folder: string;
   readonly stage: 'prune' | 'quantize';
@@ -130,6 +145,7 @@ export const listRuns = new RequestType<ListRunsParams, readonly RunSummary[], U
 export const readRun = new RequestType<RunReference, RunSnapshot, UserErrorData>('espalier/readRun');
 export const sensitivity = new RequestType<SensitivityParams, Sensitivity, UserErrorData>('espalier/sensitivity');
 export const exportCandidate = new RequestType<ExportCandidateParams, ExportCandidateResult, UserErrorData>('espalier/exportCandidate');
+export const importDefinition = new RequestType<ImportDefinitionParams, ImportDefinitionResult, UserErrorData>('espalier/importDefinition');
 export const rescoreRun = new RequestType<RescoreParams, RescoreResult, UserErrorData>('espalier/rescore');
 
 /** The whole state of a run, when it has changed. */
