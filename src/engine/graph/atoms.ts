@@ -1,3 +1,8 @@
+import { UserError } from '../errors';
+
+/** Some hundred times what the largest models have; a damaged file may ask for any number. */
+const MOST_ATOMS = 2 ** 25;
+
 /** Union-find over channel atoms: positions that end in one class lose their channel together. */
 export class Atoms {
   private readonly parent: number[] = [];
@@ -8,6 +13,11 @@ export class Atoms {
 
   /** `count` new atoms, each a class of its own. */
   fresh(count: number): Int32Array {
+    if (this.parent.length + count > MOST_ATOMS)
+      throw new UserError(
+        `the model has more than ${MOST_ATOMS} channels to follow`,
+        'A length in it is absurd: the file is damaged, or was made for other inputs.',
+      );
     const first = this.parent.length;
     const atoms = new Int32Array(count);
     for (let i = 0; i < count; i++) {

@@ -1,5 +1,6 @@
 /** Finds which channels of a model must be removed together, by walking the graph once (see `ChannelContext` in ops/operator.ts). */
 import { capturedNames, hasSubgraph, type Model, type Node, opsetOf } from '../onnx/model';
+import { LONGEST_AXIS } from '../ops/channel-axes';
 import type { AxisAtoms, ChannelContext, ValueType, WeightRole } from '../ops/operator';
 import { findOperator } from '../ops/registry';
 import { Atoms } from './atoms';
@@ -86,7 +87,7 @@ class GroupFinder {
   /** Atoms for every axis but the batch of a value that Espalier cannot see behind; none of them can be pruned. */
   private frozenAxes(type: ValueType | undefined, reason: string): AxisAtoms[] {
     return (type?.shape ?? []).map((length, axis) => {
-      if (axis === 0 || typeof length !== 'number') return null;
+      if (axis === 0 || typeof length !== 'number' || length > LONGEST_AXIS) return null;
       const atoms = this.atoms.fresh(length);
       this.freeze(atoms, reason);
       return atoms;
@@ -232,7 +233,9 @@ class GroupFinder {
         // How often counts too, so that every channel of a group costs the same.
         const members = [...c.weights, ...c.values].map(([member, positions]) => `${member}×${positions.length}`);
         const signature = members.join(',');
-        bySignature.set(signature, [...(bySignature.get(signature) ?? []), c]);
+        const alike = bySignature.get(signature);
+        if (alike) alike.push(c);
+        else bySignature.set(signature, [c]);
       } else {
         const layers = this.layersOf(c, axes);
         const key = `${layers.join('\n')}\n${c.reason}`;

@@ -70,7 +70,7 @@ export function countCosts(
     for (const t of fresh) {
       params += t.size;
       effectiveParams += nonZero(t);
-      const width = bits[name];
+      const width = Object.hasOwn(bits, name) ? bits[name] : undefined;
       const quantized = t === weight && width !== undefined && width < bitsPerElement(t.type);
       weightBytes += quantized
         ? Math.ceil((t.size * width) / 8) + 4 * outputChannels(node, t)
@@ -177,7 +177,7 @@ export function costAfter(model: Model, groups: readonly ChannelGroup[], inferre
   const ids = groups.map((g) => g.id);
   const channels = groups.map((g) => g.channels);
   return (kept) => {
-    const counts = ids.map((id, i) => kept[id] ?? channels[i]);
+    const counts = ids.map((id, i) => (Object.hasOwn(kept, id) ? kept[id] : channels[i]));
     const evaluate = (terms: readonly Term[]): number => {
       let total = 0;
       for (const { factor, axes } of terms) {
@@ -216,7 +216,7 @@ function summedAxes(model: Model, node: Node, inferred: Inferred, axesOf: (name:
 
 /** Parameters among a node's inputs: float tensors, and the integer codes a DequantizeLinear reads. */
 function parameterInputs(model: Model, node: Node): Tensor[] {
-  const excluded = node.domain === '' ? (NOT_PARAMETERS[node.opType] ?? []) : [];
+  const excluded = node.domain === '' && Object.hasOwn(NOT_PARAMETERS, node.opType) ? NOT_PARAMETERS[node.opType] : [];
   if (excluded === 'all') return [];
   const found: Tensor[] = [];
   node.inputs.forEach((name, i) => {

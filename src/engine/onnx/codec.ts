@@ -37,13 +37,15 @@ function decodeMessage(bytes: Uint8Array, spec: MessageSpec, depth: number): Dec
     if (field.repeated && (typeof field.kind === 'function' || field.kind === 'string' || field.kind === 'bytes')) out[field.key] = [];
   }
   if (spec.name === 'TensorProto') out.dims = [];
+  /** Packed parts of repeated floats, joined at the end: writers of the older syntax give every number a field of its own. */
+  const floatParts = new Map<FieldSpec, Uint8Array[]>();
   while (reader.pos < reader.len) {
     const start = reader.pos;
     try {
       const [no, wire] = reader.tag();
       const field = spec.fields.get(no);
       if (field && accepts(field, wire)) {
-        readField(reader, field, wire, out, depth);
+        readField(reader, field, wire, out, depth, floatParts);
       } else {
         out.unknown ??= [];
         out.unknown.push([no, wire, reader.skip(wire, no)]);
@@ -53,6 +55,7 @@ function decodeMessage(bytes: Uint8Array, spec: MessageSpec, depth: number): Dec
       throw new UserError(`not a valid ${spec.name}: unreadable field at byte ${start}`, undefined, { cause });
     }
   }
+  for (const [field, parts] of floatParts) out[field.key] = littleEndianFloats(parts, field.kind as 'float' | 'double');
   return out;
 }
 
@@ -65,7 +68,14 @@ function accepts(field: FieldSpec, wire: WireType): boolean {
   return wire === WireType.Varint;
 }
 
-function readField(reader: BinaryReader, field: FieldSpec, wire: WireType, out: Decoded, depth: number): void {
+function readField(
+  reader: BinaryReader,
+  field: FieldSpec,
+  wire: WireType,
+  out: Decoded,
+  depth: number,
+  floatParts: Map<FieldSpec, Uint8Array[]>,
+): void {
   const { key, kind, repeated } = field;
   if (typeof kind === 'function') {
     const child = decodeMessage(reader.bytes(), kind(), depth + 1);
@@ -85,9 +95,10 @@ function readField(reader: BinaryReader, field: FieldSpec, wire: WireType, out: 
   }
   if (kind === 'float' || kind === 'double') {
     const bytes = wire === WireType.LengthDelimited ? reader.bytes() : reader.skip(wire);
-    const items = littleEndianFloats(bytes, kind);
-    const before = out[key] as Float32Array | Float64Array | undefined;
-    out[key] = before ? concatFloats(before, items) : items;
+    if (bytes.byteLength % (kind === 'float' ? 4 : 8) !== 0) throw new RangeError('packed field of a fractional length');
+    const parts = floatParts.get(field);
+    if (parts) parts.push(bytes);
+    else floatParts.set(field, [bytes]);
     return;
   }
   out[key] ??= [];
@@ -96,6 +107,7 @@ function readField(reader: BinaryReader, field: FieldSpec, wire: WireType, out: 
     const end = reader.uint32() + reader.pos;
     if (end > reader.len) throw new RangeError('premature end');
     while (reader.pos < end) list.push(readScalar(reader, kind));
+    if (reader.pos !== end) throw new RangeError('a number reaches past its packed field');
   } else {
     list.push(readScalar(reader, kind));
   }
@@ -116,18 +128,15 @@ function readScalar(reader: BinaryReader, kind: string): Int64 {
   }
 }
 
-function littleEndianFloats(bytes: Uint8Array, kind: 'float' | 'double'): Float32Array | Float64Array {
-  const width = kind === 'float' ? 4 : 8;
-  if (bytes.byteLength % width !== 0) throw new RangeError('packed field of a fractional length');
-  const copy = bytes.slice();
-  return kind === 'float' ? new Float32Array(copy.buffer) : new Float64Array(copy.buffer);
-}
-
-function concatFloats(a: Float32Array | Float64Array, b: Float32Array | Float64Array): Float32Array | Float64Array {
-  const out = a instanceof Float32Array ? new Float32Array(a.length + b.length) : new Float64Array(a.length + b.length);
-  out.set(a);
-  out.set(b, a.length);
-  return out;
+/** One aligned copy of all parts of a packed field. */
+function littleEndianFloats(parts: readonly Uint8Array[], kind: 'float' | 'double'): Float32Array | Float64Array {
+  const bytes = new Uint8Array(parts.reduce((total, p) => total + p.byteLength, 0));
+  let at = 0;
+  for (const p of parts) {
+    bytes.set(p, at);
+    at += p.byteLength;
+  }
+  return kind === 'float' ? new Float32Array(bytes.buffer) : new Float64Array(bytes.buffer);
 }
 
 /** An encoded message as chunks, large byte fields by reference; `byteLength` is their total. */

@@ -10,11 +10,12 @@ import {
   type Int64,
   type ModelProto,
   type NodeProto,
+  type SparseTensorProto,
   type TensorProto,
   type UnknownFields,
   type ValueInfoProto,
 } from './schema';
-import { type DataType, dataTypeCode, dataTypeOf, Tensor, tensorFromProto, tensorToProto } from './tensor';
+import { type DataType, dataTypeCode, dataTypeOf, type ExternalData, Tensor, tensorFromProto, tensorToProto } from './tensor';
 
 /** One axis of a shape: a length, or the name of a length not known until the model runs ('batch'; '' where the file gives none). */
 export type Dim = number | string;
@@ -51,6 +52,13 @@ export interface Graph {
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
   readonly initializers: ReadonlyMap<string, Tensor>;
+  /**
+   * What the file states of values inside the graph, by name: the only source of shapes behind operators that are not known.
+   * A pass may leave entries behind that no longer hold; inference (graph/infer.ts) always comes first.
+   */
+  readonly valueInfo?: ReadonlyMap<string, ValueInfo>;
+  /** Weights in sparse form, written back as read. */
+  readonly sparseInitializers?: readonly SparseTensorProto[];
   readonly unknown?: UnknownFields;
 }
 
@@ -93,75 +101,113 @@ export function makeNode(
 /** Reads attributes of a node with their defaults; a wrong type is the file's fault and is named. */
 export const attr = {
   int(node: Node, name: string, fallback: number): number {
-    const a = node.attributes.get(name);
-    return a?.i === undefined ? fallback : Number(a.i);
+    const a = typed(node, name, 'INT');
+    // Writers of the newer syntax leave out a value of 0; so below.
+    return a ? Number(a.i ?? (a.type ? 0 : fallback)) : fallback;
   },
   ints(node: Node, name: string): number[] | undefined {
-    return (
-      node.attributes.get(name)?.ints?.map((v: Int64) => Number(v)) ??
-      (node.attributes.get(name)?.type === AttributeType.INTS ? [] : undefined)
-    );
+    const a = typed(node, name, 'INTS');
+    return a?.ints?.map((v: Int64) => Number(v)) ?? (a?.type ? [] : undefined);
   },
   float(node: Node, name: string, fallback: number): number {
-    const a = node.attributes.get(name);
-    return a?.f === undefined ? fallback : a.f;
+    const a = typed(node, name, 'FLOAT');
+    return a ? (a.f ?? (a.type ? 0 : fallback)) : fallback;
   },
   floats(node: Node, name: string): number[] | undefined {
-    const f = node.attributes.get(name)?.floats;
-    return f ? Array.from(f) : undefined;
+    const a = typed(node, name, 'FLOATS');
+    return a?.floats ? Array.from(a.floats) : a?.type ? [] : undefined;
   },
   string(node: Node, name: string, fallback: string): string {
-    const s = node.attributes.get(name)?.s;
-    return s ? new TextDecoder().decode(s) : fallback;
+    const a = typed(node, name, 'STRING');
+    if (!a?.s) return a?.type ? '' : fallback;
+    return new TextDecoder().decode(a.s);
   },
   tensor(node: Node, name: string): Tensor | undefined {
-    const t = node.attributes.get(name)?.t;
+    const t = typed(node, name, 'TENSOR')?.t;
     return t && tensorFromProto(t, noExternal);
   },
 };
+
+const typeNames = new Map<number, string>(Object.entries(AttributeType).map(([name, code]) => [code, name]));
+
+/** The attribute, where it is there. Files before IR version 2 state no type (0). @throws UserError where it is of another type */
+function typed(node: Node, name: string, type: keyof typeof AttributeType): AttributeProto | undefined {
+  const a = node.attributes.get(name);
+  if (a?.type && a.type !== AttributeType[type])
+    throw new UserError(
+      `attribute '${name}' of node '${labelOf(node)}' (${node.opType}) is of type ${typeNames.get(a.type) ?? a.type} where ${type} belongs`,
+      'The file is damaged, or was written by a faulty exporter; export it again.',
+    );
+  return a;
+}
+
+/** What messages call a node: its name, else its first output, else its operator. */
+const labelOf = (n: Node): string => n.name || n.outputs.find((o) => o !== '') || n.opType;
 
 /** True where the node holds subgraphs (If, Loop, Scan), whose bodies may use values of the outer graph. */
 export const hasSubgraph = (node: Node): boolean => [...node.attributes.values()].some((a) => a.g !== undefined || a.graphs.length > 0);
 
 /** Names of outer values that a node's subgraphs use. */
 export function capturedNames(node: Node): string[] {
-  const used: string[] = [];
-  const visit = (g: GraphProto, outer: ReadonlySet<string>) => {
-    const local = new Set(outer);
-    for (const v of g.input) local.add(v.name ?? '');
-    for (const t of g.initializer) local.add(t.name ?? '');
-    for (const n of g.node) {
-      for (const i of n.input) if (i && !local.has(i)) used.push(i);
-      for (const a of n.attribute) for (const child of a.g ? [a.g, ...a.graphs] : a.graphs) visit(child, local);
-      for (const o of n.output) local.add(o);
-    }
-    for (const o of g.output) if (o.name && !local.has(o.name)) used.push(o.name);
+  const used = new Set<string>();
+  /** Names by scope, the innermost last. */
+  const scopes: Array<ReadonlySet<string>> = [];
+  const use = (name: string | undefined): void => {
+    if (name && !scopes.some((scope) => scope.has(name))) used.add(name);
   };
-  for (const a of node.attributes.values()) for (const g of a.g ? [a.g, ...a.graphs] : a.graphs) visit(g, new Set());
-  return used;
+  const visit = (g: GraphProto): void => {
+    scopes.push(
+      new Set([
+        ...g.input.map((v) => v.name ?? ''),
+        ...g.initializer.map((t) => t.name ?? ''),
+        ...(g.sparseInitializer ?? []).map((t) => t.values?.name ?? ''),
+        ...g.node.flatMap((n) => n.output),
+      ]),
+    );
+    for (const n of g.node) {
+      n.input.forEach(use);
+      for (const a of n.attribute) subgraphsOf(a).forEach(visit);
+    }
+    for (const o of g.output) use(o.name);
+    scopes.pop();
+  };
+  for (const a of node.attributes.values()) subgraphsOf(a).forEach(visit);
+  return [...used];
 }
 
-const noExternal = (p: TensorProto): Uint8Array => {
+const subgraphsOf = (a: AttributeProto): readonly GraphProto[] => (a.g ? [a.g, ...a.graphs] : a.graphs);
+
+const noExternal: ExternalData = (p) => {
   throw new UserError(`tensor '${p.name ?? ''}' keeps its data in another file, which is not possible inside a node's attribute`);
 };
 
-const readDim = (d: { dimValue?: Int64; dimParam?: string }): Dim => (d.dimValue !== undefined ? Number(d.dimValue) : (d.dimParam ?? ''));
+/** A length below 0, or past what a number holds, means "unknown" in practice (old exporters write −1). */
+const readDim = (d: { dimValue?: Int64; dimParam?: string }): Dim => {
+  if (d.dimValue === undefined) return d.dimParam ?? '';
+  const length = Number(d.dimValue);
+  return Number.isSafeInteger(length) && length >= 0 ? length : '';
+};
 
 function readValueInfo(p: ValueInfoProto): ValueInfo {
   const t = p.type?.tensorType;
-  const shape = t?.shape?.dim.map(readDim);
-  // A length of 0 or below in a file means "unknown" in practice (old exporters), except for real scalars, which have no axes.
-  const clean = shape?.map((d) => (typeof d === 'number' && d < 0 ? '' : d));
-  return { name: p.name ?? '', type: dataTypeOf(t?.elemType) ?? 'float32', shape: clean, proto: p };
+  return { name: p.name ?? '', type: dataTypeOf(t?.elemType) ?? 'float32', shape: t?.shape?.dim.map(readDim), proto: p };
 }
 
 function writeValueInfo(v: ValueInfo): ValueInfoProto {
-  if (v.proto?.type && !v.proto.type.tensorType) return { ...v.proto, name: v.name };
-  const dim = v.shape?.map((d) => (typeof d === 'number' ? { dimValue: d } : d === '' ? {} : { dimParam: d }));
+  const read = v.proto?.type?.tensorType;
+  if (v.proto && !read && !v.shape) return { ...v.proto, name: v.name };
+  // Axes keep what else the file says of them (denotations), as long as their number is the same.
+  const axes = read?.shape?.dim.length === v.shape?.length ? read?.shape?.dim : undefined;
+  const dim = v.shape?.map((d, i) => ({
+    ...(typeof d === 'number' ? { dimValue: d } : d === '' ? {} : { dimParam: d }),
+    unknown: axes?.[i].unknown,
+  }));
+  // An element type of a later version of the format reads as float32; unchanged, it is written as it was.
+  const elemType = read && !dataTypeOf(read.elemType) && v.type === 'float32' ? read.elemType : dataTypeCode(v.type);
   return {
     ...(v.proto ?? {}),
     name: v.name,
-    type: { ...(v.proto?.type ?? {}), tensorType: { elemType: dataTypeCode(v.type), shape: dim && { dim } } },
+    type: { ...(v.proto?.type ?? {}), tensorType: { ...(read ?? {}), elemType, shape: dim && { ...(read?.shape ?? {}), dim } } },
   };
 }
 
@@ -194,18 +240,47 @@ function writeNode(n: Node): NodeProto {
 
 /**
  * The Model of a decoded file, its nodes in topological order.
- * @param external resolves tensors kept in other files
+ * @param external resolves tensors kept in other files; `needed` is how many bytes belong to the tensor
  * @throws UserError naming the node or value where the graph is not one: cycles, values used but never made, values made twice
  */
-export function modelFromProto(p: ModelProto, external: (t: TensorProto) => Uint8Array): Model {
+export function modelFromProto(p: ModelProto, external: ExternalData): Model {
   if (!p.graph) throw new UserError('the file holds no graph', 'Is it an ONNX model?');
   const { graph: g, opsetImport, metadataProps, irVersion, ...header } = p;
   const initializers = new Map<string, Tensor>();
-  for (const t of g.initializer) initializers.set(t.name ?? '', tensorFromProto(t, external));
-  const inputs = g.input.filter((v) => !initializers.has(v.name ?? '')).map(readValueInfo);
-  const nodes = sortNodes(g.node.map(readNode), [...inputs.map((v) => v.name), ...initializers.keys()]);
+  for (const t of g.initializer) {
+    const name = t.name ?? '';
+    if (name === '') throw new UserError('the graph holds a tensor without a name', DAMAGED);
+    if (initializers.has(name)) throw new UserError(`tensor '${name}' is there twice`, DAMAGED);
+    initializers.set(name, tensorFromProto(t, external));
+  }
+  const sparse = g.sparseInitializer ?? [];
+  const given = new Set([...initializers.keys(), ...sparse.map((t) => t.values?.name ?? '')]);
+  const inputs = g.input.filter((v) => !given.has(v.name ?? '')).map(readValueInfo);
+  for (const { name } of inputs) {
+    if (name === '') throw new UserError('the graph has an input without a name', DAMAGED);
+    if (given.has(name)) throw new UserError(`the graph has two inputs named '${name}'`, DAMAGED);
+    given.add(name);
+  }
+  const nodes = sortNodes(
+    g.node.map((n) => readNode(inlined(n, external))),
+    given,
+  );
+  for (const n of nodes) for (const o of n.outputs) given.add(o);
+  const outputs = g.output.map(readValueInfo);
+  for (const { name } of outputs)
+    if (name === '' || !given.has(name)) throw new UserError(`nothing produces the graph's output '${name}'`, DAMAGED);
+  const stated = g.valueInfo.map(readValueInfo);
   return {
-    graph: { name: g.name ?? '', nodes, inputs, outputs: g.output.map(readValueInfo), initializers, unknown: g.unknown },
+    graph: {
+      name: g.name ?? '',
+      nodes,
+      inputs,
+      outputs,
+      initializers,
+      valueInfo: stated.length > 0 ? new Map(stated.map((v) => [v.name, v])) : undefined,
+      sparseInitializers: sparse.length > 0 ? sparse : undefined,
+      unknown: g.unknown,
+    },
     opsets: new Map(opsetImport.map((o) => [o.domain === 'ai.onnx' ? '' : (o.domain ?? ''), Number(o.version ?? 1)])),
     irVersion: Number(irVersion ?? 3),
     metadata: new Map(metadataProps.map((e) => [e.key ?? '', e.value ?? ''])),
@@ -213,8 +288,31 @@ export function modelFromProto(p: ModelProto, external: (t: TensorProto) => Uint
   };
 }
 
+const DAMAGED = 'The file is damaged, or was written by a faulty exporter; export it again.';
+
+/** A node whose tensors all lie in it: what attributes and subgraphs keep in other files is read in, so that the model can be moved. */
+function inlined(n: NodeProto, external: ExternalData): NodeProto {
+  if (n.attribute.every((a) => !a.t && a.tensors.length === 0 && !a.g && a.graphs.length === 0)) return n;
+  const tensor = (t: TensorProto): TensorProto => (t.dataLocation === 1 ? tensorToProto(tensorFromProto(t, external)) : t);
+  const graph = (g: GraphProto): GraphProto => ({
+    ...g,
+    node: g.node.map((child) => inlined(child, external)),
+    initializer: g.initializer.map(tensor),
+  });
+  const attribute = n.attribute.map((a) => ({
+    ...a,
+    t: a.t && tensor(a.t),
+    tensors: a.tensors.map(tensor),
+    g: a.g && graph(a.g),
+    graphs: a.graphs.map(graph),
+  }));
+  return { ...n, attribute };
+}
+
 export function modelToProto(m: Model): ModelProto {
   const { graph: g } = m;
+  const made = new Set(g.nodes.flatMap((n) => n.outputs));
+  for (const o of g.outputs) made.delete(o.name);
   return {
     ...m.header,
     irVersion: m.irVersion,
@@ -230,62 +328,77 @@ export function modelToProto(m: Model): ModelProto {
         ...(m.irVersion < 4 ? [...g.initializers.values()].map((t) => writeValueInfo({ name: t.name, type: t.type, shape: t.dims })) : []),
       ],
       output: g.outputs.map(writeValueInfo),
-      valueInfo: [],
+      valueInfo: [...(g.valueInfo?.values() ?? [])].filter((v) => made.has(v.name)).map(writeValueInfo),
+      sparseInitializer: g.sparseInitializers && [...g.sparseInitializers],
       unknown: g.unknown,
     },
   };
 }
 
-/** Topological order (Kahn), stable: nodes that are already in order keep it. */
-export function sortNodes(nodes: readonly Node[], given: readonly string[]): Node[] {
+/**
+ * Topological order (Kahn), stable: nodes that are already in order keep it.
+ * @param given values that are there without a node: inputs and initializers
+ * @throws UserError naming the node: a value made twice, used but never made, or needed to make itself; a node without outputs
+ */
+export function sortNodes(nodes: readonly Node[], given: Iterable<string>): Node[] {
   const ready = new Set<string>(['', ...given]);
-  const producer = new Map<string, Node>();
-  for (const n of nodes) {
+  /** Place of the node that makes a value. */
+  const producer = new Map<string, number>();
+  nodes.forEach((n, place) => {
+    if (n.opType === '') throw new UserError(`node '${labelOf(n)}' names no operator`, DAMAGED);
+    if (n.outputs.every((o) => o === '')) throw new UserError(`node '${labelOf(n)}' (${n.opType}) has no output`, DAMAGED);
     for (const o of n.outputs) {
       if (o === '') continue;
       if (producer.has(o) || ready.has(o))
-        throw new UserError(`value '${o}' is produced twice (second time by node '${n.name || n.opType}')`);
-      producer.set(o, n);
+        throw new UserError(`value '${o}' is produced twice (second time by node '${labelOf(n)}')`, DAMAGED);
+      producer.set(o, place);
     }
-  }
-  const wants = (n: Node): string[] => [...n.inputs, ...(hasSubgraph(n) ? capturedNames(n) : [])].filter((i) => i !== '');
-  const missing = new Map<Node, number>();
-  const waiting = new Map<string, Node[]>();
-  const queue: Node[] = [];
-  for (const n of nodes) {
-    const open = new Set(wants(n).filter((i) => !ready.has(i)));
+  });
+  const missing = new Int32Array(nodes.length);
+  const waiting = new Map<string, number[]>();
+  nodes.forEach((n, place) => {
+    const wanted = hasSubgraph(n) ? [...n.inputs, ...capturedNames(n)] : n.inputs;
+    const open = new Set(wanted.filter((i) => !ready.has(i)));
     for (const i of open) {
-      if (!producer.has(i)) throw new UserError(`node '${n.name || n.opType}' (${n.opType}) uses '${i}', which nothing produces`);
+      if (!producer.has(i)) throw new UserError(`node '${labelOf(n)}' (${n.opType}) uses '${i}', which nothing produces`, DAMAGED);
       const list = waiting.get(i);
-      if (list) list.push(n);
-      else waiting.set(i, [n]);
+      if (list) list.push(place);
+      else waiting.set(i, [place]);
     }
-    missing.set(n, open.size);
-  }
-  const position = new Map(nodes.map((n, i) => [n, i]));
+    missing[place] = open.size;
+  });
   const out: Node[] = [];
-  // In-order files are the rule: walk in file order, and fall back to the queue for what becomes ready late.
-  const emit = (n: Node) => {
-    out.push(n);
-    missing.set(n, -1);
-    for (const o of n.outputs) {
-      for (const w of waiting.get(o) ?? []) {
-        const left = missing.get(w)! - 1;
-        missing.set(w, left);
-        if (left === 0 && position.get(w)! < cursor) queue.push(w);
-      }
+  // In-order files are the rule: walk in file order, and catch up on what becomes ready late.
+  let cursor = 0;
+  const late: number[] = [];
+  const emit = (place: number): void => {
+    out.push(nodes[place]);
+    for (const o of nodes[place].outputs) {
+      if (o === '') continue;
+      for (const w of waiting.get(o) ?? []) if (--missing[w] === 0 && w < cursor) late.push(w);
     }
   };
-  let cursor = 0;
-  for (; cursor < nodes.length; cursor++) {
-    if (missing.get(nodes[cursor]) === 0) emit(nodes[cursor]);
-    while (queue.length) emit(queue.shift()!);
+  for (let caughtUp = 0; cursor < nodes.length; cursor++) {
+    if (missing[cursor] === 0) emit(cursor);
+    while (caughtUp < late.length) emit(late[caughtUp++]);
   }
   if (out.length < nodes.length) {
-    const stuck = nodes.find((n) => missing.get(n)! > 0)!;
-    throw new UserError(`the graph has a cycle through node '${stuck.name || stuck.opType}' (${stuck.opType})`);
+    const stuck = onCycle(nodes, missing, producer);
+    throw new UserError(`the graph has a cycle through node '${labelOf(stuck)}' (${stuck.opType})`, DAMAGED);
   }
   return out;
+}
+
+/** A node on a cycle: going back from any node that never became ready, along what it waits for, one comes by some node twice. */
+function onCycle(nodes: readonly Node[], missing: Int32Array, producer: ReadonlyMap<string, number>): Node {
+  const seen = new Set<number>();
+  let place = missing.findIndex((m) => m > 0);
+  while (!seen.has(place)) {
+    seen.add(place);
+    const wanted = [...nodes[place].inputs, ...capturedNames(nodes[place])];
+    place = wanted.map((i) => producer.get(i)).find((p) => p !== undefined && missing[p] > 0)!;
+  }
+  return nodes[place];
 }
 
 /** The version of the standard operator set that the model uses. */

@@ -67,6 +67,9 @@ export interface AttributeProto extends Message {
   graphs: GraphProto[];
   type?: number;
 }
+export interface SparseTensorProto extends Message {
+  values?: TensorProto;
+}
 export interface NodeProto extends Message {
   input: string[];
   output: string[];
@@ -83,6 +86,8 @@ export interface GraphProto extends Message {
   input: ValueInfoProto[];
   output: ValueInfoProto[];
   valueInfo: ValueInfoProto[];
+  /** Weights kept as positions and values; carried through as they are, under the name of `values`. */
+  sparseInitializer?: SparseTensorProto[];
 }
 export interface ModelProto extends Message {
   irVersion?: Int64;
@@ -150,6 +155,7 @@ const tensor = message('TensorProto', [
   [13, 'externalData', () => entry, 'repeated'],
   [14, 'dataLocation', 'int32'],
 ]);
+const sparseTensor = message('SparseTensorProto', [[1, 'values', () => tensor]]);
 const attribute: MessageSpec = message('AttributeProto', [
   [1, 'name', 'string'],
   [2, 'f', 'float'],
@@ -180,6 +186,7 @@ const graph: MessageSpec = message('GraphProto', [
   [11, 'input', () => valueInfo, 'repeated'],
   [12, 'output', () => valueInfo, 'repeated'],
   [13, 'valueInfo', () => valueInfo, 'repeated'],
+  [15, 'sparseInitializer', () => sparseTensor, 'repeated'],
 ]);
 
 export const modelSpec = message('ModelProto', [

@@ -59,7 +59,7 @@ export class Tensor {
   }
 
   static int64(name: string, dims: readonly number[], values: readonly number[]): Tensor {
-    return new Tensor(name, 'int64', dims, new Uint8Array(BigInt64Array.from(values, BigInt).buffer));
+    return new Tensor(name, 'int64', dims, new Uint8Array(BigInt64Array.from(values, toInt64).buffer));
   }
 
   /** A one-dimensional int64 tensor, as shapes, axes and pads are given. */
@@ -137,6 +137,12 @@ export class Tensor {
   }
 }
 
+/** Numbers past the range arise from ends such as INT64_MAX, which a double cannot hold exactly. */
+function toInt64(value: number): bigint {
+  if (value >= 2 ** 63) return 2n ** 63n - 1n;
+  return value < -(2 ** 63) ? -(2n ** 63n) : BigInt(value);
+}
+
 function halfToNumber(h: number): number {
   const sign = h & 0x8000 ? -1 : 1;
   const exponent = (h >> 10) & 31;
@@ -152,8 +158,11 @@ function bfloat16ToNumber(b: number): number {
   return word.getFloat32(0);
 }
 
-/** Reads a file's tensor; `external` resolves data kept in a second file (see `load.ts`). */
-export function tensorFromProto(p: TensorProto, external: (p: TensorProto) => Uint8Array): Tensor {
+/** The bytes of a tensor that keeps them in another file; `needed` is how many its type and dimensions ask for. */
+export type ExternalData = (p: TensorProto, needed: number) => Uint8Array;
+
+/** Reads a file's tensor; `external` resolves data kept in a second file (see `file.ts`). */
+export function tensorFromProto(p: TensorProto, external: ExternalData): Tensor {
   const name = p.name ?? '';
   const type = dataTypeOf(p.dataType);
   if (!type) throw new UserError(`tensor '${name}' has the unknown data type ${p.dataType ?? 0}`);
@@ -161,16 +170,22 @@ export function tensorFromProto(p: TensorProto, external: (p: TensorProto) => Ui
   if (dims.some((d) => !Number.isSafeInteger(d) || d < 0))
     throw new UserError(`tensor '${name}' has the impossible dimensions [${dims.join(', ')}]`);
   const size = elementCount(dims);
-  if (!Number.isSafeInteger(size)) throw new UserError(`tensor '${name}' of dimensions [${dims.join(', ')}] is too large`);
+  if (!Number.isSafeInteger(size) || size > MAX_ELEMENTS)
+    throw new UserError(`tensor '${name}' of dimensions [${dims.join(', ')}] is too large`);
   if (type === 'string') {
     if (p.stringData.length !== size) throw sizeError(name, dims, `${p.stringData.length} strings`);
     return new Tensor(name, type, dims, new Uint8Array(0), p.stringData, p.unknown);
   }
   const needed = Math.ceil((size * bitsPerElement(type)) / 8);
-  const bytes = p.dataLocation === 1 ? external(p) : (p.rawData ?? typedData(p, type, size));
+  // Some writers leave an empty raw field beside typed data.
+  const hasRaw = p.rawData !== undefined && (p.rawData.byteLength > 0 || needed === 0);
+  const bytes = p.dataLocation === 1 ? external(p, needed) : hasRaw ? p.rawData! : typedData(p, type, size);
   if (bytes.byteLength !== needed) throw sizeError(name, dims, `${bytes.byteLength} bytes where ${needed} belong`);
   return new Tensor(name, type, dims, bytes, undefined, p.unknown);
 }
+
+/** More elements would need more bytes than a number counts exactly. */
+const MAX_ELEMENTS = Number.MAX_SAFE_INTEGER / 128;
 
 const sizeError = (name: string, dims: readonly number[], what: string): UserError =>
   new UserError(
@@ -213,6 +228,7 @@ export function tensorToProto(t: Tensor): TensorProto {
     name: t.name,
     dataType: dataTypeCode(t.type),
     dims: [...t.dims],
+    // Strings have no raw form.
     stringData: t.strings ? [...t.strings] : [],
     rawData: t.strings ? undefined : t.bytes,
     externalData: [],

@@ -18,11 +18,15 @@ export const normalizeAxes = (axes: readonly number[], rank: number): number[] =
 /** Whole numbers as a node gives them: `absent`, or an input whose value is `unknown`, or the numbers. */
 export type GivenInts = readonly number[] | 'absent' | 'unknown';
 
+/** More numbers than any axes, shape, pads or split sizes hold. */
+const LONGEST_LIST = 65536;
+
 /** Numbers of a constant input. */
 export function inputNumbers(context: Pick<InferContext, 'inputs'>, input: number): GivenInts {
   const given = context.inputs[input];
   if (!given) return 'absent';
-  return given.value ? given.value.numbers() : 'unknown';
+  // Nobody gives so long a list of axes, shapes or pads; reading it as one could exhaust memory.
+  return given.value && given.value.size <= LONGEST_LIST ? given.value.numbers() : 'unknown';
 }
 
 /** Whole numbers that are the attribute `name` before operator set `since` and the input at position `input` from then on. */

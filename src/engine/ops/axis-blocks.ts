@@ -4,7 +4,7 @@
  */
 import type { Dim, Shape } from '../onnx/model';
 import { productOf } from './axes';
-import { isInitializer, nodeLabel } from './channel-axes';
+import { isInitializer, LONGEST_AXIS, nodeLabel } from './channel-axes';
 import type { AxisAtoms, ChannelContext } from './operator';
 
 export interface AxisBlock {
@@ -94,6 +94,8 @@ export function reshapeChannels(context: ChannelContext): void {
     const lengths = from.map((axis) => before[axis]) as number[];
     if (carrying.length > 1) {
       freeze(from, 'mixes two axes of channels into one');
+    } else if (to.length === 1 && product(lengths) > LONGEST_AXIS) {
+      freeze(from, 'makes an axis too long to follow channels along');
     } else if (to.length === 1) {
       const { atoms, at } = carrying[0];
       context.setOutput(0, to[0], repeated(atoms, product(lengths.slice(0, at)), product(lengths.slice(at + 1))));

@@ -12,6 +12,9 @@ export const isInitializer = (context: ChannelContext, input: number): boolean =
 export const carried = (context: ChannelContext, input: number, axis: number): AxisAtoms =>
   isInitializer(context, input) ? null : context.atoms(input, axis);
 
+/** No axis longer than this has its channels followed: real models stay far below, and damaged files ask for any length. */
+export const LONGEST_AXIS = 2 ** 22;
+
 export interface AxisMember {
   readonly input: number;
   readonly axis: number;

@@ -1,10 +1,11 @@
 /** Expand, Tile and Where: values repeated or chosen by place. */
 import { UserError } from '../errors';
 import type { Dim, Shape } from '../onnx/model';
+import { elementCount } from '../onnx/tensor';
 import { inputNumbers, unknownShape, withConstants } from './axes';
 import { broadcastChannels, broadcastShapes, reduceTo, reshapeTo } from './broadcast';
-import { carried, freezeAxes } from './channel-axes';
-import { foldable, foldElementwise, foldedTensor, spread } from './folding';
+import { carried, freezeAxes, LONGEST_AXIS } from './channel-axes';
+import { FOLD_LIMIT, foldable, foldElementwise, foldedTensor, spread } from './folding';
 import type { InferContext, Operator } from './operator';
 
 const expand: Operator = {
@@ -21,7 +22,8 @@ const expand: Operator = {
     const shape = broadcastShapes([input?.shape, target]);
     const numbers = foldable(input);
     const dims = shape?.every((d) => typeof d === 'number') ? (shape as number[]) : undefined;
-    const value = numbers && input?.value && dims ? foldedTensor(type, dims, spread(numbers, input.value.dims, dims)) : undefined;
+    const small = dims !== undefined && elementCount(dims) <= FOLD_LIMIT;
+    const value = numbers && input?.value && small ? foldedTensor(type, dims, spread(numbers, input.value.dims, dims)) : undefined;
     return [{ type, shape, value }];
   },
   gradient({ b, inputs }, [dy]) {
@@ -96,7 +98,8 @@ const tile: Operator = {
     }
     for (const [axis, count] of repeats.entries()) {
       const atoms = carried(context, 0, axis);
-      if (atoms)
+      if (atoms && count * atoms.length > LONGEST_AXIS) freezeAxes(context, 'makes an axis too long to follow channels along', [axis]);
+      else if (atoms)
         context.setOutput(
           0,
           axis,

@@ -7,7 +7,7 @@ import { reshapeTo } from './broadcast';
 import type { Value } from './builder';
 import { carried, freezeAxes, isInitializer } from './channel-axes';
 import { zeros } from './concat';
-import { foldable, foldedTensor, positions, stridesOf } from './folding';
+import { FOLD_LIMIT, foldable, foldedTensor, positions, stridesOf } from './folding';
 import type { InferContext, Operator } from './operator';
 
 const axisOf = ({ node }: Pick<InferContext, 'node'>, rank: number): number => normalizeAxis(attr.int(node, 'axis', 0), rank);
@@ -31,7 +31,7 @@ const gather: Operator = {
     const length = data.shape[axis];
     const chosen = typeof length === 'number' ? indicesOf(context, length) : undefined;
     const numbers = foldable(data);
-    if (!numbers || !chosen || !data.value || !isStatic(shape)) return [{ type, shape }];
+    if (!numbers || !chosen || !data.value || !isStatic(shape) || elementCount(shape) > FOLD_LIMIT) return [{ type, shape }];
     const { dims } = data.value;
     const strides = stridesOf(dims);
     const outer = positions(dims.slice(0, axis), strides.slice(0, axis));

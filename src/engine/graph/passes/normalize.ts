@@ -1,4 +1,5 @@
 import type { Model } from '../../onnx/model';
+import { keepNeededValueInfo } from '../infer';
 import { constantsToInitializers } from './constants-to-initializers';
 import { removeDeadCode } from './dead-code';
 import { dynamicBatch } from './dynamic-batch';
@@ -30,7 +31,7 @@ export function normalize(model: Model, options: NormalizeOptions = {}): Normali
     ...(options.foldBatchNorm ? [foldBatchNorm] : []),
     removeDeadCode,
   ];
-  let result = model;
+  let result = keepNeededValueInfo(model);
   for (const pass of passes) result = pass(result).model;
   const notes: string[] = [];
   if (options.dynamicBatch !== false) {

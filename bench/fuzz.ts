@@ -1,0 +1,140 @@
+/**
+ * Damaged model files against the reading half of the engine: `npm run -s bench -- fuzz --count 10000 --seed 1 [--data DIR] [--out DIR]`.
+ * Every file must be read to the end or be refused with one UserError, within TIME_LIMIT and MEMORY_LIMIT. Anything else (another
+ * exception, a crash, a hang) is printed with the seed and the number of the case, and the file is kept.
+ * The files that the engine takes are then given to onnxruntime, in a process of its own; its verdict is only counted.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { damage } from '../src/engine/graph/testing/damage';
+import { examine, type Outcome } from '../src/engine/graph/testing/examine';
+import { seedFiles } from '../src/engine/graph/testing/fuzz-seeds';
+import { Random } from '../src/engine/random';
+import { Session } from '../src/engine/runtime/onnxruntime';
+import { type BenchArguments, note, printRow } from './bench';
+
+const TIME_LIMIT = 10_000;
+/** MiB of the process that reads, at its highest. */
+const MEMORY_LIMIT = 2048;
+/** A file of data larger than this would make most of the time copying. */
+const LARGEST_FILE = 4 * 2 ** 20;
+
+interface Answer {
+  readonly kind: Outcome['kind'];
+  readonly message: string;
+  /** Highest resident set so far, MiB. */
+  readonly memory: number;
+  readonly model?: Uint8Array;
+}
+
+/** The whole files: those built here, and the models of the data folder, each listed once. */
+function wholeFiles(data: string | undefined): Uint8Array[] {
+  const folder = join(data ?? '', 'models');
+  const found = data !== undefined && existsSync(folder) ? readdirSync(folder).filter((n) => n.endsWith('.onnx')) : [];
+  const files = found.sort().map((n) => new Uint8Array(readFileSync(join(folder, n))));
+  return [...seedFiles(new Random(1)), ...files.filter((f) => f.byteLength <= LARGEST_FILE)];
+}
+
+const caseBytes = (files: readonly Uint8Array[], seed: number, index: number): Uint8Array => damage(files, new Random([seed, index]));
+
+/** What the two kinds of child process do with a message: a number of a case, or a model for onnxruntime. */
+function serve(args: BenchArguments): Promise<void> {
+  const files = wholeFiles(args.data);
+  const seed = Number(args.options['seed']);
+  const answer = (a: Omit<Answer, 'memory'>): void => {
+    process.send!({ ...a, memory: process.resourceUsage().maxRSS / 1024 } satisfies Answer);
+  };
+  process.on('message', async (message: number | Uint8Array) => {
+    if (typeof message === 'number') {
+      const outcome = examine(caseBytes(files, seed, message));
+      if (outcome.kind === 'success') answer({ kind: 'success', message: '', model: outcome.model });
+      else answer(outcome);
+      return;
+    }
+    try {
+      await (await Session.create(message, { threads: 1 })).release();
+      answer({ kind: 'success', message: '' });
+    } catch (e) {
+      answer({ kind: 'refused', message: (e as Error).message });
+    }
+  });
+  return new Promise((resolve) => process.on('disconnect', resolve));
+}
+
+/** A child process that answers one message at a time, started anew where it died or had to be stopped. */
+class Child {
+  private process?: ChildProcess;
+
+  constructor(private readonly options: readonly string[]) {}
+
+  ask(message: number | Uint8Array): Promise<Answer> {
+    this.process ??= fork(process.argv[1], ['fuzz', ...this.options], {
+      execArgv: [`--max-old-space-size=${MEMORY_LIMIT}`],
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    });
+    const child = this.process;
+    return new Promise((resolve) => {
+      const finish = (answer: Answer, stop: boolean): void => {
+        clearTimeout(timer);
+        child.removeAllListeners();
+        if (stop) this.stop();
+        resolve(answer);
+      };
+      const timer = setTimeout(() => finish({ kind: 'fault', message: `took longer than ${TIME_LIMIT} ms`, memory: 0 }, true), TIME_LIMIT);
+      child.once('message', (answer: Answer) => {
+        if (answer.memory <= MEMORY_LIMIT) finish(answer, false);
+        else finish({ ...answer, kind: 'fault', message: `took ${answer.memory.toFixed(0)} MiB; ${answer.message}` }, true);
+      });
+      child.once('exit', (code, signal) => finish({ kind: 'fault', message: `the process died (${signal ?? code})`, memory: 0 }, true));
+      child.send(message);
+    });
+  }
+
+  stop(): void {
+    this.process?.kill('SIGKILL');
+    this.process = undefined;
+  }
+}
+
+export async function run(args: BenchArguments): Promise<void> {
+  if (args.options['child']) return serve(args);
+  const count = Number(args.options['count'] ?? 1000);
+  const seed = Number(args.options['seed'] ?? 1);
+  if (!Number.isInteger(count) || count < 1 || !Number.isInteger(seed)) throw new Error('--count and --seed take whole numbers');
+  const out = args.options['out'] ?? join('.espalier', 'fuzz');
+  const common = ['--child', 'true', '--seed', String(seed), ...(args.data ? ['--data', args.data] : [])];
+  const engine = new Child(common);
+  const runtime = new Child(common);
+  const files = wholeFiles(args.data);
+  const outcomes: Record<Outcome['kind'], number> = { success: 0, refused: 0, fault: 0 };
+  const verdicts: Record<Outcome['kind'], number> = { success: 0, refused: 0, fault: 0 };
+  const started = performance.now();
+  for (let index = 0; index < count; index++) {
+    const answer = await engine.ask(index);
+    outcomes[answer.kind]++;
+    if (answer.kind === 'fault') {
+      mkdirSync(out, { recursive: true });
+      const path = join(out, `${seed}-${index}.onnx`);
+      writeFileSync(path, caseBytes(files, seed, index));
+      note(`seed ${seed}, case ${index}: ${answer.message}\n  kept as ${path}`);
+    } else if (answer.model) {
+      verdicts[(await runtime.ask(answer.model)).kind]++;
+    }
+  }
+  engine.stop();
+  runtime.stop();
+  printRow(args, {
+    seed,
+    files: count,
+    read: outcomes.success,
+    refused: outcomes.refused,
+    faults: outcomes.fault,
+    'onnxruntime takes': verdicts.success,
+    'onnxruntime refuses': verdicts.refused,
+    'onnxruntime dies': verdicts.fault,
+    seconds: (performance.now() - started) / 1000,
+  });
+  if (outcomes.fault > 0) process.exitCode = 1;
+}
