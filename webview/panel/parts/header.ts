@@ -1,0 +1,133 @@
+/** The line on top: which run, where it is, its best so far, and what can be done with it. */
+import { html, nothing, type TemplateResult } from 'lit';
+import type { Phase } from '../../../src/protocol/run-events';
+import type { RunSnapshot, RunStatus } from '../../../src/protocol/run-summary';
+import type { Actions } from '../actions';
+import { duration, percent } from '../figures';
+import { t } from '../l10n';
+
+export function phaseText(phase: Phase): string {
+  const words: Record<Phase, string> = {
+    prepare: t('Preparing'),
+    prune: t('Pruning search'),
+    quantize: t('Bit-width search'),
+    recover: t('Fine-tuning'),
+    export: t('Exporting'),
+    report: t('Writing the report'),
+  };
+  return words[phase];
+}
+
+export function statusText(status: RunStatus): string {
+  const words: Record<RunStatus, string> = {
+    queued: t('Queued'),
+    running: t('Running'),
+    finished: t('Finished'),
+    interrupted: t('Interrupted'),
+    failed: t('Failed'),
+  };
+  return words[status];
+}
+
+const fact = (name: string, value: TemplateResult | string, title?: string): TemplateResult =>
+  html`<div class="fact" title=${title ?? nothing}><dt>${name}</dt><dd>${value}</dd></div>`;
+
+export function runHeader(run: RunSnapshot, trusted: boolean, busy: ReadonlySet<string>, actions: Actions): TemplateResult {
+  const { summary, progress, machine } = run;
+  const { status, folder, original } = summary;
+  const best = progress?.best ?? summary.best;
+  const phase = progress?.phase ?? summary.phase;
+  const episode = progress?.episode ?? summary.episode;
+  const episodes = progress?.episodes ?? summary.episodes;
+  const running = status === 'running';
+  const unit = phase === 'recover' ? t('epoch') : t('episode');
+  const button = (label: string, body: Parameters<Actions['request']>[0], done: string, title: string, primary = false) => {
+    const disabled = busy.has(body.type) || !trusted;
+    return html`<vscode-button
+      ?secondary=${!primary}
+      ?disabled=${disabled}
+      aria-disabled=${disabled ? 'true' : 'false'}
+      title=${title}
+      data-action=${body.type}
+      @click=${() => !disabled && actions.request(body, done)}
+    >${label}</vscode-button>`;
+  };
+  return html`<header class="top">
+    <h1><span class="run-name" title=${folder}>${summary.name}</span> <span class=${`status ${status}`}>${statusText(status)}</span></h1>
+    <dl class="facts">
+      ${fact(t('method'), summary.method)}
+      ${phase && status !== 'finished' ? fact(t('phase'), phaseText(phase)) : nothing}
+      ${
+        episodes > 0
+          ? html`<div class="fact progress"><dt>${unit}</dt><dd><span>${episode}${'\u00a0'}/${'\u00a0'}${episodes}</span>
+              <vscode-progress-bar .ariaLabel=${t('{0} {1} of {2}', unit, episode, episodes)} .value=${episode} .max=${episodes}></vscode-progress-bar></dd>
+            </div>`
+          : running
+            ? html`<div class="fact progress"><dt>${phase ? phaseText(phase) : ''}</dt><dd>…</dd></div>`
+            : nothing
+      }
+      ${
+        running
+          ? fact(
+              t('left'),
+              progress?.secondsLeft === null || progress === null ? t('not known yet') : duration(progress.secondsLeft),
+              t('{0} so far', duration(summary.secondsElapsed)),
+            )
+          : fact(t('took'), duration(summary.secondsElapsed), machine ? t('on {0}, {1} cores', machine.cpu, machine.cores) : undefined)
+      }
+      ${
+        best
+          ? fact(
+              t('best'),
+              html`<b class="good">${percent(best.accuracy)}</b>${
+                original ? html` ${t('at {0} of MACs', percent(best.cost.macs / (original.cost.macs || 1)))}` : nothing
+              }`,
+              t('accuracy on {0} images', best.images.toLocaleString('en')),
+            )
+          : nothing
+      }
+      ${summary.goalMet === undefined ? nothing : fact(t('goal'), summary.goalMet ? t('met') : t('not met'))}
+    </dl>
+    <div class="buttons">
+      ${
+        status === 'running' || status === 'queued'
+          ? button(t('Stop'), { type: 'stopRun', folder }, t('The run is stopped.'), t('Stops after the scoring in progress. The run keeps its results and can be resumed.'))
+          : nothing
+      }
+      ${
+        (status === 'interrupted' || status === 'failed') && summary.resumable
+          ? button(t('Resume'), { type: 'resumeRun', folder }, t('The run goes on.'), t('Goes on where the run was stopped.'), !best)
+          : nothing
+      }
+      ${
+        best
+          ? button(
+              t('Export best…'),
+              { type: 'exportCandidate', folder, candidate: best.id },
+              t('Exported.'),
+              t('Writes the best candidate as a model file.'),
+              true,
+            )
+          : nothing
+      }
+    </div>
+  </header>`;
+}
+
+/** Without a run: which model, and what can be done with it. */
+export function modelHeader(name: string, format: string, trusted: boolean, busy: ReadonlySet<string>, actions: Actions): TemplateResult {
+  const analyse = busy.has('requestSensitivity') || !trusted;
+  const compress = busy.has('compressModel') || !trusted;
+  return html`<header class="top">
+    <h1><span class="run-name">${name}</span></h1>
+    <dl class="facts">${fact(t('format'), format)}</dl>
+    <div class="buttons">
+      <vscode-button secondary data-action="requestSensitivity" ?disabled=${analyse} aria-disabled=${analyse ? 'true' : 'false'}
+        @click=${() => !analyse && actions.request({ type: 'requestSensitivity', groups: [], layers: [] }, t('Layer sensitivity is known.'))}
+      >${t('Analyze layer sensitivity')}</vscode-button>
+      <vscode-button data-action="compressModel" ?disabled=${compress} aria-disabled=${compress ? 'true' : 'false'}
+        @click=${() => !compress && actions.request({ type: 'compressModel' }, '')}
+      >${t('Compress this model…')}</vscode-button>
+    </div>
+  </header>`;
+}
