@@ -17,13 +17,15 @@ import { type Config, configSchema } from '../src/protocol/config';
 import { type BenchArguments, dataFolder, median, note, printRow, threadFiles } from './bench';
 
 const METHODS = ['uniform', 'random-search', 'episodic-ppo', 'two-stage-ppo'] as const;
+/** The agent's network is trained first, then those it is compared with. */
+const TRAINED = ['episodic-ppo', 'uniform', 'random-search'];
 /** Normalisation and augmentation that the network was trained with. */
 const IMAGENET = { scale: 1 / 255, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 
 export async function run(args: BenchArguments): Promise<void> {
   const data = dataFolder(args);
   const flops = Number(args.options['flops'] ?? 0.5);
-  const scorings = Number(args.options['scorings'] ?? 120);
+  const scorings = Number(args.options['scorings'] ?? 64);
   const seeds = Number(args.options['seeds'] ?? 5);
   const methods = (args.options['methods']?.split(',') ?? METHODS) as readonly string[];
   const file = join(data, 'models', args.options['model'] ?? 'cifar10_resnet20.onnx');
@@ -58,7 +60,7 @@ export async function run(args: BenchArguments): Promise<void> {
     }
     summarize(results);
     if (args.options['training'] === 'false') return;
-    for (const method of methods) await fineTune(args, file, data, method, firstSeed.get(method)!, flops);
+    for (const method of TRAINED) if (firstSeed.has(method)) await fineTune(args, file, data, method, firstSeed.get(method)!, flops);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
