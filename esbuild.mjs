@@ -38,6 +38,7 @@ const bundles = [
   node('cli', 'src/cli/main.ts'),
   node('worker', 'src/worker/main.ts'),
   node('actor-thread', 'src/engine/search/actor-thread.ts'),
+  node('sensitivity-thread', 'src/engine/search/sensitivity-thread.ts'),
   node('augment-thread', 'src/engine/data/augment-thread.ts'),
   node('bench', 'bench/main.ts'),
   node('extension', 'src/extension.ts'),

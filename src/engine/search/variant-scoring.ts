@@ -1,0 +1,132 @@
+/**
+ * Scores many slightly different forms of one model on the same samples. What lies before the first difference is computed once
+ * for all of them, chunk by chunk, so memory stays at a few chunks of activations; each form runs only what comes after.
+ */
+
+import type { Inferred } from '../graph/infer';
+import { nodeMacs } from '../graph/layers';
+import type { Model, Node } from '../onnx/model';
+import type { AttributeProto } from '../onnx/schema';
+import { elementCount } from '../onnx/tensor';
+import { type Activation, extractSegment, readsOf } from '../pruning/segment';
+import { argmaxRows, type ScoringSet, scoringSignature } from '../runtime/evaluate';
+import { floatTensor, type RuntimeTensor, Session } from '../runtime/onnxruntime';
+
+/** Samples run at a time. */
+export const CHUNK = 50;
+
+export interface VariantOptions {
+  readonly threads?: number;
+  /** Of several that share the work, this one takes every `of`-th chunk from the `part`-th on. Default 0 of 1. */
+  readonly part?: number;
+  readonly of?: number;
+  readonly signal?: AbortSignal;
+  /** Called after each chunk with the samples done. */
+  readonly onChunk?: (samples: number) => void;
+}
+
+/** A variant's own part: what it needs from the shared part, and what it computes from there. */
+interface Suffix {
+  readonly variant: Model;
+  /** Values of the shared part that it reads; empty where the variant answers as the original does. */
+  readonly frontier: ReadonlySet<string>;
+  readonly changed: boolean;
+}
+
+/**
+ * How many samples each variant answers rightly (of those in this part of the work).
+ * @param variants of `original`, with the same names of values; a value that no changed node leads to is the same in both
+ */
+export async function scoreVariants(
+  original: Model,
+  variants: readonly Model[],
+  set: ScoringSet,
+  options: VariantOptions = {},
+): Promise<number[]> {
+  const { input, output, fixedBatch } = scoringSignature(original);
+  const { threads = 1, part = 0, of = 1, signal } = options;
+  const size = elementCount(set.shape);
+  const suffixes = variants.map((v): Suffix => suffixOf(original, v, input.name, output.name));
+  // An unchanged answer is computed as a variant of its own: it reads the output.
+  const shared = new Set(suffixes.flatMap((s) => (s.changed ? [...s.frontier] : [output.name])));
+  const known = new Map<string, Activation>([[input.name, { dims: set.shape, data: set.inputs }]]);
+  const prefixOutputs = [...shared].filter((name) => name !== input.name);
+  const prefix = prefixOutputs.length > 0 ? await Session.create(extractSegment(original, known, prefixOutputs), { threads }) : undefined;
+  const sessions: Array<Session | undefined> = suffixes.map(() => undefined);
+  const right = variants.map(() => 0);
+  try {
+    const chunk = fixedBatch ?? CHUNK;
+    for (let first = part * chunk; first < set.count; first += of * chunk) {
+      signal?.throwIfAborted();
+      const rows = Math.min(chunk, set.count - first);
+      const fed = fixedBatch ?? rows;
+      // A copy of its own: onnxruntime takes no shared memory, and a fixed batch wants whole chunks.
+      const inputs = new Float32Array(fed * size);
+      inputs.set(set.inputs.subarray(first * size, (first + rows) * size));
+      const values = new Map<string, RuntimeTensor>([[input.name, floatTensor(inputs, [fed, ...set.shape])]]);
+      if (prefix) {
+        const feeds = Object.fromEntries(prefix.inputNames.map((name) => [name, values.get(name)!]));
+        for (const [name, value] of Object.entries(await prefix.run(feeds))) values.set(name, value);
+      }
+      for (let v = 0; v < suffixes.length; v++) {
+        const { variant, frontier, changed } = suffixes[v];
+        let scores: RuntimeTensor;
+        if (!changed) scores = values.get(output.name)!;
+        else {
+          sessions[v] ??= await Session.create(
+            extractSegment(variant, new Map([...frontier].map((name) => [name, activationOf(values.get(name)!)])), [output.name]),
+            { threads },
+          );
+          const session = sessions[v]!;
+          const feeds = Object.fromEntries(session.inputNames.map((name) => [name, values.get(name)!]));
+          scores = (await session.run(feeds, [output.name]))[output.name];
+        }
+        const answers = argmaxRows(scores.data as Float32Array, scores.data.length / fed);
+        for (let i = 0; i < rows; i++) if (answers[i] === set.labels[first + i]) right[v]++;
+      }
+      options.onChunk?.(rows);
+    }
+    return right;
+  } finally {
+    await prefix?.release();
+    for (const s of sessions) await s?.release();
+  }
+}
+
+const activationOf = (t: RuntimeTensor): Activation => ({ dims: t.shape.slice(1), data: t.data as Float32Array });
+
+/** Nodes that lie behind a difference between the two models. */
+function changedNodes(original: Model, variant: Model): { dirty: Set<string>; nodes: Node[] } {
+  const dirty = new Set<string>();
+  const nodes: Node[] = [];
+  variant.graph.nodes.forEach((node, i) => {
+    const before = original.graph.nodes[i];
+    const differs =
+      !sameAttributes(before.attributes, node.attributes) ||
+      node.inputs.some((name, k) => name !== before.inputs[k]) ||
+      readsOf(node).some((name) => variant.graph.initializers.get(name) !== original.graph.initializers.get(name));
+    if (!differs && !readsOf(node).some((name) => dirty.has(name))) return;
+    nodes.push(node);
+    for (const o of node.outputs) dirty.add(o);
+  });
+  return { dirty, nodes };
+}
+
+const sameAttributes = (a: ReadonlyMap<string, AttributeProto>, b: ReadonlyMap<string, AttributeProto>): boolean =>
+  a.size === b.size && [...a].every(([name, value]) => b.get(name) === value);
+
+function suffixOf(original: Model, variant: Model, input: string, output: string): Suffix {
+  const { dirty, nodes } = changedNodes(original, variant);
+  if (!dirty.has(output)) return { variant, frontier: new Set(), changed: false };
+  // Values that follow from the samples; what follows from constants alone is computed anew.
+  const data = new Set([input]);
+  for (const node of original.graph.nodes) if (readsOf(node).some((r) => data.has(r))) for (const o of node.outputs) data.add(o);
+  const frontier = new Set<string>();
+  for (const node of nodes) for (const r of readsOf(node)) if (data.has(r) && !dirty.has(r)) frontier.add(r);
+  return { variant, frontier, changed: true };
+}
+
+/** Multiply-accumulates of what a variant computes itself. */
+export function suffixMacs(original: Model, variant: Model, inferred: Inferred): number {
+  return changedNodes(original, variant).nodes.reduce((sum, node) => sum + nodeMacs(variant, node, inferred), 0);
+}
