@@ -36,7 +36,8 @@ function wholeFiles(data: string | undefined): Uint8Array[] {
   return [...seedFiles(new Random(1)), ...files.filter((f) => f.byteLength <= LARGEST_FILE)];
 }
 
-const caseBytes = (files: readonly Uint8Array[], seed: number, index: number): Uint8Array => damage(files, new Random([seed, index]));
+const caseBytes = (files: readonly Uint8Array[], seed: number, index: number): Uint8Array =>
+  damage(files, new Random(seed).fork(String(index)));
 
 /** What the two kinds of child process do with a message: a number of a case, or a model for onnxruntime. */
 function serve(args: BenchArguments): Promise<void> {

@@ -1,7 +1,7 @@
 import { UserError } from '../errors';
 
-/** Some hundred times what the largest models have; a damaged file may ask for any number. */
-const MOST_ATOMS = 2 ** 25;
+/** Some forty times what ResNet-152 has; a damaged file may ask for any number. */
+const MOST_ATOMS = 2 ** 22;
 
 /** Union-find over channel atoms: positions that end in one class lose their channel together. */
 export class Atoms {

@@ -146,7 +146,8 @@ class GroupFinder {
           if (at < 0 || at >= tensor.dims.length) return null;
           asked.add(`${input}:${at}`);
           const entry = this.weightAxis(name, at);
-          if (!entry.uses.some((u) => u.node === index)) entry.uses.push({ node: index, role: 'parameter' });
+          // Nodes are visited in order: this one's use, if any, is the last.
+          if (entry.uses.at(-1)?.node !== index) entry.uses.push({ node: index, role: 'parameter' });
           return entry.atoms;
         }
         const at = resolve(axis, rankOf(inputs[input]));
@@ -174,8 +175,8 @@ class GroupFinder {
         if (!tensor) return;
         const entry = this.weightAxis(name, resolve(axis, tensor.dims.length));
         asked.add(`${input}:${entry.axis}`);
-        const use = entry.uses.find((u) => u.node === index);
-        if (use) use.role = role;
+        const use = entry.uses.at(-1);
+        if (use?.node === index) use.role = role;
         else entry.uses.push({ node: index, role });
       },
     };
@@ -205,12 +206,16 @@ class GroupFinder {
   /** A weight may be used by a node that did not ask for its channels; cutting it would break that node. */
   private freezeUnasked(): void {
     const { nodes } = this.model.graph;
-    const axesOf = new Map<string, WeightAxis[]>();
-    for (const entry of this.weights.values()) axesOf.set(entry.tensor, [...(axesOf.get(entry.tensor) ?? []), entry]);
+    const axesOf = new Map<string, Array<{ atoms: Int32Array; askedBy: ReadonlySet<number> }>>();
+    for (const { tensor, atoms, uses } of this.weights.values()) {
+      const list = axesOf.get(tensor) ?? [];
+      list.push({ atoms, askedBy: new Set(uses.map((u) => u.node)) });
+      axesOf.set(tensor, list);
+    }
     nodes.forEach((node, index) => {
       for (const name of new Set(hasSubgraph(node) ? [...node.inputs, ...capturedNames(node)] : node.inputs)) {
         for (const entry of axesOf.get(name) ?? []) {
-          if (!entry.uses.some((u) => u.node === index))
+          if (!entry.askedBy.has(index))
             this.freeze(entry.atoms, `shares weight '${name}' with ${this.where(node)}, through which channels cannot be followed`);
         }
       }

@@ -79,10 +79,17 @@ export function saveModel(model: Model, path: string): number {
     }
     renameSync(temporary, path);
   } catch (cause) {
-    rmSync(temporary, { force: true });
+    discard(temporary);
     throw new UserError(`cannot write ${path}: ${refusal(cause)}`, 'Free some space or choose another folder.', { cause });
   }
   return byteLength;
+}
+
+/** Removes what was begun; where even that is refused, the first refusal is the one to tell of. */
+function discard(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {}
 }
 
 /** What the disk refused, in words. */

@@ -281,11 +281,23 @@ export function modelFromProto(p: ModelProto, external: ExternalData): Model {
       sparseInitializers: sparse.length > 0 ? sparse : undefined,
       unknown: g.unknown,
     },
-    opsets: new Map(opsetImport.map((o) => [o.domain === 'ai.onnx' ? '' : (o.domain ?? ''), Number(o.version ?? 1)])),
-    irVersion: Number(irVersion ?? 3),
+    opsets: new Map(
+      opsetImport.map((o) => {
+        const domain = o.domain === 'ai.onnx' ? '' : (o.domain ?? '');
+        return [domain, version(o.version ?? 1, `operator set '${domain || 'ai.onnx'}'`)];
+      }),
+    ),
+    irVersion: version(irVersion ?? 3, 'the file format (IR)'),
     metadata: new Map(metadataProps.map((e) => [e.key ?? '', e.value ?? ''])),
     header,
   };
+}
+
+/** Versions count up one by one from 1 (0 stands in files that left it open). */
+function version(given: Int64, what: string): number {
+  const n = Number(given);
+  if (n < 0 || n > 2 ** 31) throw new UserError(`the file states the impossible version ${given} of ${what}`, DAMAGED);
+  return n;
 }
 
 const DAMAGED = 'The file is damaged, or was written by a faulty exporter; export it again.';

@@ -13,7 +13,7 @@ export const carried = (context: ChannelContext, input: number, axis: number): A
   isInitializer(context, input) ? null : context.atoms(input, axis);
 
 /** No axis longer than this has its channels followed: real models stay far below, and damaged files ask for any length. */
-export const LONGEST_AXIS = 2 ** 22;
+export const LONGEST_AXIS = 2 ** 20;
 
 export interface AxisMember {
   readonly input: number;

@@ -63,7 +63,14 @@ function rearranging(random: Random): Model {
 function unusual(random: Random): Model {
   const b = new GraphBuilder();
   const x = b.input('x', [1, 4, 5, 5]);
-  const conv = b.op('ConvTranspose', [x, weights(b, random, 'w', [4, 6, 2, 2])], { strides: [2, 2], kernel_shape: [2, 2] });
+  const conv = b.op(
+    'ConvTranspose',
+    [x, weights(b, random, 'w', [4, 6, 2, 2])],
+    { strides: [2, 2], kernel_shape: [2, 2] },
+    {
+      types: [{ type: 'float32', shape: [1, 6, 10, 10] }],
+    },
+  );
   const odd = b.op('Fourier', [conv], { axis: 1 }, { domain: 'example', types: [conv], name: 'odd' });
   const clipped = b.op('Clip', [odd, b.scalar(0), b.scalar(6)]);
   b.output(b.op('GlobalAveragePool', [clipped]), 'y');
