@@ -9,7 +9,7 @@ import type { Model } from '../onnx/model';
 import { maskChannels, otherChannels, removeChannels } from '../pruning/remove-channels';
 import { quantizeLayer, withDequantizedWeights } from '../quantization/quantized-layer';
 import type { ScoringSet } from '../runtime/evaluate';
-import { scoreVariants, suffixMacs, type VariantOptions } from './variant-scoring';
+import { Carry, scoreVariants, suffixMacs, type VariantOptions } from './variant-scoring';
 
 export type SensitivityUnit =
   | {
@@ -27,6 +27,7 @@ const BLOCK = 16;
 export class UnitScorer {
   private readonly groups: ReadonlyMap<string, ChannelGroup>;
   private folded?: Model;
+  private readonly carries = new Map<Model, Carry>();
 
   constructor(
     private readonly model: Model,
@@ -40,19 +41,31 @@ export class UnitScorer {
     return new UnitScorer(parseModel(bytes), set);
   }
 
-  /** Samples answered rightly at each point of the unit. */
+  /** Samples answered rightly at each point of the unit; each call must take the same share of the work. */
   score(unit: SensitivityUnit, options: VariantOptions): Promise<number[]> {
-    if (unit.kind === 'baseline') return scoreVariants(this.model, [this.model], this.set, options);
+    if (unit.kind === 'baseline') return this.run(this.model, [this.model], options);
     if (unit.kind === 'layer') {
       this.folded ??= foldBatchNorm(this.model).model;
       const { folded } = this;
       const layer = quantizableLayers(folded).find((l) => l.name === unit.layer)!;
       const variants = unit.bits.map((bits) => withDequantizedWeights(folded, [quantizeLayer(folded, layer, bits)]));
-      return scoreVariants(folded, variants, this.set, options);
+      return this.run(folded, variants, options);
     }
     const group = this.groups.get(unit.group)!;
     const variants = unit.kept.map((kept) => cheapestForm(this.model, group, otherChannels(group, kept)));
-    return scoreVariants(this.model, variants, this.set, options);
+    return this.run(this.model, variants, options);
+  }
+
+  /** Units come in the order of the graph, so that each goes on from the values of the one before. */
+  private run(model: Model, variants: readonly Model[], options: VariantOptions): Promise<number[]> {
+    let carry = this.carries.get(model);
+    if (!carry) {
+      carry = new Carry();
+      // The values of another form of the model are not needed any more.
+      this.carries.clear();
+      this.carries.set(model, carry);
+    }
+    return scoreVariants(model, variants, this.set, { ...options, carry });
   }
 }
 

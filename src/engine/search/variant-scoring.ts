@@ -21,8 +21,32 @@ export interface VariantOptions {
   readonly part?: number;
   readonly of?: number;
   readonly signal?: AbortSignal;
-  /** Called after each chunk with the samples done. */
-  readonly onChunk?: (samples: number) => void;
+  /** Values computed for an earlier call with the same model, samples and share of the work: the next one goes on from there. */
+  readonly carry?: Carry;
+}
+
+/** Bytes that values carried from call to call may take. */
+const CARRY_BYTES = 96 * 2 ** 20;
+
+/** Values of the unchanged model, chunk by chunk. */
+export class Carry {
+  private chunks: Array<ReadonlyMap<string, RuntimeTensor>> = [];
+
+  /** Names of the values at hand, with the shape of one sample. */
+  get names(): ReadonlyMap<string, Activation> {
+    return new Map([...(this.chunks[0] ?? [])].map(([name, t]) => [name, activationOf(t)]));
+  }
+
+  chunk(index: number): ReadonlyMap<string, RuntimeTensor> {
+    return this.chunks[index] ?? new Map();
+  }
+
+  replace(chunks: Array<ReadonlyMap<string, RuntimeTensor>>): void {
+    let bytes = 0;
+    for (const c of chunks) for (const t of c.values()) bytes += t.data.byteLength;
+    // Too large to keep: what there was still serves.
+    if (bytes <= CARRY_BYTES) this.chunks = chunks;
+  }
 }
 
 /** A variant's own part: what it needs from the shared part, and what it computes from there. */
@@ -49,8 +73,10 @@ export async function scoreVariants(
   const suffixes = variants.map((v): Suffix => suffixOf(original, v, input.name, output.name));
   // An unchanged answer is computed as a variant of its own: it reads the output.
   const shared = new Set(suffixes.flatMap((s) => (s.changed ? [...s.frontier] : [output.name])));
-  const known = new Map<string, Activation>([[input.name, { dims: set.shape, data: set.inputs }]]);
-  const prefixOutputs = [...shared].filter((name) => name !== input.name);
+  const carried = options.carry?.names ?? new Map<string, Activation>();
+  const known = new Map<string, Activation>([[input.name, { dims: set.shape, data: set.inputs }], ...carried]);
+  const prefixOutputs = [...shared].filter((name) => !known.has(name));
+  const kept: Array<ReadonlyMap<string, RuntimeTensor>> = [];
   const prefix = prefixOutputs.length > 0 ? await Session.create(extractSegment(original, known, prefixOutputs), { threads }) : undefined;
   const sessions: Array<Session | undefined> = suffixes.map(() => undefined);
   const right = variants.map(() => 0);
@@ -63,11 +89,17 @@ export async function scoreVariants(
       // A copy of its own: onnxruntime takes no shared memory, and a fixed batch wants whole chunks.
       const inputs = new Float32Array(fed * size);
       inputs.set(set.inputs.subarray(first * size, (first + rows) * size));
-      const values = new Map<string, RuntimeTensor>([[input.name, floatTensor(inputs, [fed, ...set.shape])]]);
+      const values = new Map<string, RuntimeTensor>([
+        [input.name, floatTensor(inputs, [fed, ...set.shape])],
+        ...(options.carry?.chunk(kept.length) ?? []),
+      ]);
       if (prefix) {
         const feeds = Object.fromEntries(prefix.inputNames.map((name) => [name, values.get(name)!]));
         for (const [name, value] of Object.entries(await prefix.run(feeds))) values.set(name, value);
       }
+      kept.push(
+        new Map([...shared].filter((name) => name !== input.name && name !== output.name).map((name) => [name, values.get(name)!])),
+      );
       for (let v = 0; v < suffixes.length; v++) {
         const { variant, frontier, changed } = suffixes[v];
         let scores: RuntimeTensor;
@@ -84,8 +116,8 @@ export async function scoreVariants(
         const answers = argmaxRows(scores.data as Float32Array, scores.data.length / fed);
         for (let i = 0; i < rows; i++) if (answers[i] === set.labels[first + i]) right[v]++;
       }
-      options.onChunk?.(rows);
     }
+    if (kept.some((values) => values.size > 0)) options.carry?.replace(kept);
     return right;
   } finally {
     await prefix?.release();
