@@ -1,5 +1,5 @@
 // Bundles the command line, the worker with its threads, the benchmarks, the extension host and the web view into dist/.
-// Usage: node esbuild.mjs [--watch] [--quiet] [--production] [--only=cli,worker,…]
+// Usage: node esbuild.mjs [--watch] [--quiet] [--production] [--only=cli,worker,…] [--outdir=dist]
 import { existsSync } from 'node:fs';
 import { build, context } from 'esbuild';
 
@@ -9,6 +9,8 @@ const only = process.argv
   .find((a) => a.startsWith('--only='))
   ?.slice(7)
   .split(',');
+
+const outdir = process.argv.find((a) => a.startsWith('--outdir='))?.slice(9) ?? 'dist';
 
 const shared = {
   bundle: true,
@@ -31,7 +33,7 @@ const node = (name, entry) => ({
   // Its UMD build hides its requires from the bundler.
   alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
   entryPoints: { [name]: entry },
-  outdir: 'dist',
+  outdir,
 });
 
 const bundles = [
@@ -48,7 +50,7 @@ const bundles = [
     target: 'es2022',
     format: 'esm',
     entryPoints: { panel: 'webview/panel/main.ts' },
-    outdir: 'dist/webview',
+    outdir: `${outdir}/webview`,
     loader: { '.css': 'css', '.ttf': 'file' },
   },
 ].filter((options) =>

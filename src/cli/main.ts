@@ -90,6 +90,26 @@ program
   .action(action(async (path: string, options) => (await import('./commands/evaluate')).evaluate(path, options)));
 
 program
+  .command('sensitivity')
+  .description(
+    'accuracy with each channel group pruned alone and each layer quantised alone, on held-out samples; cached in .espalier/sensitivity',
+  )
+  .argument('<model|config>', 'an ONNX file, or a config')
+  .addOption(dataOption())
+  .option('--images <number>', 'held-out samples that score a point (default 1000)')
+  .option('--ratios <list>', 'shares of channels removed (default 0.1,0.2,…,0.9)')
+  .option('--bits <list>', 'bit-widths (default 1,2,…,8)')
+  .option('--groups <list>', "only these channel groups ('none' for none)")
+  .option('--layers <list>', "only these layers ('none' for none)")
+  .option('--selection <name>', 'how channels are chosen: l1 (default), l2, backward-elimination, lasso, …')
+  .option('--reconstruct', 'rebuild the readers by least squares, as a run does; slower')
+  .option('--multiple <number>', 'widths are rounded to this multiple; 1 for none (default: the config’s)')
+  .option('--refresh', 'measure anew what is cached')
+  .addOption(setOption())
+  .addOption(jsonOption('one JSON object'))
+  .action(action(async (path: string, options) => (await import('./commands/sensitivity')).sensitivity(path, options)));
+
+program
   .command('data')
   .description('download a data set, checked against its published sum')
   .argument('<name>', 'mnist, fashion-mnist or cifar10')

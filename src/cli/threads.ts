@@ -7,7 +7,8 @@ const bundled = (name: string): string | undefined => {
   return existsSync(path) ? path : undefined;
 };
 
-export const threadFiles = (): { actor?: string; augment?: string } => ({
+export const threadFiles = (): { actor?: string; augment?: string; sensitivity?: string } => ({
   actor: bundled('actor-thread.js'),
   augment: bundled('augment-thread.js'),
+  sensitivity: bundled('sensitivity-thread.js'),
 });
