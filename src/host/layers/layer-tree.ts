@@ -1,0 +1,55 @@
+/** A layer graph as a tree of name scopes, with each layer's figures in words: what the panel draws, for keyboard and screen reader. */
+import type { LayerGraph, LayerNode } from '../../protocol/layer-graph';
+import type { Policy } from '../../protocol/policy';
+import { bytesText, countText } from '../runs/run-text';
+
+export interface ScopeBranch {
+  readonly kind: 'scope';
+  readonly id: string;
+  readonly name: string;
+  readonly children: LayerBranch[];
+}
+
+export interface LayerLeaf {
+  readonly kind: 'layer';
+  readonly id: string;
+  readonly node: LayerNode;
+}
+
+export type LayerBranch = ScopeBranch | LayerLeaf;
+
+/** Layers in graph order; a scope stands where its first layer does. */
+export function layerTree(graph: Pick<LayerGraph, 'nodes'>): LayerBranch[] {
+  const roots: LayerBranch[] = [];
+  const scopes = new Map<string, ScopeBranch>();
+  for (const node of graph.nodes) {
+    let siblings = roots;
+    let id = '';
+    for (const name of node.scope) {
+      id += `/${name}`;
+      let scope = scopes.get(id);
+      if (!scope) {
+        scope = { kind: 'scope', id, name, children: [] };
+        scopes.set(id, scope);
+        siblings.push(scope);
+      }
+      siblings = scope.children;
+    }
+    siblings.push({ kind: 'layer', id: node.id, node });
+  }
+  return roots;
+}
+
+/** '16×3×3×3 · 118 k MACs · prune 40 % · 5 bit': shapes, costs and what the policy decided. */
+export function layerFigures(node: LayerNode, policy: Policy | null): string {
+  const parts = [node.opType];
+  const weight = node.weights[0]?.shape;
+  if (weight) parts.push(weight.map((axis) => axis ?? '?').join('×'));
+  if (node.macs !== null && node.macs > 0) parts.push(`${countText(node.macs)} MACs`);
+  if (node.params > 0) parts.push(`${countText(node.params)} params`, bytesText(node.bytes));
+  const ratios = policy ? node.groups.flatMap((group) => policy.ratios[group] ?? []) : [];
+  if (ratios.length > 0) parts.push(`prune ${Math.round(Math.max(...ratios) * 100)} %`);
+  const bits = policy && node.quantizable !== undefined ? policy.bits[node.quantizable] : undefined;
+  if (bits !== undefined) parts.push(`${bits} bit`);
+  return parts.join(' · ');
+}

@@ -1,0 +1,133 @@
+/** The runs as a tree: status and figures on one line each, more figures below. */
+import * as vscode from 'vscode';
+import type { RunStatus, RunSummary } from '../../protocol/run-summary';
+import { commandLink } from '../commands';
+import { problemText } from '../problems';
+import { isActive } from './run-order';
+import type { QueuedRun, RunStore } from './run-store';
+import { achievementText, bytesText, changeText, countText, percentText, pointsText, secondsText, sizeOf } from './run-text';
+
+/** Icon and colour of each status; the description says it in words as well. */
+const ICONS: Readonly<Record<RunStatus, readonly [icon: string, color: string]>> = {
+  queued: ['clock', 'charts.foreground'],
+  running: ['sync~spin', 'charts.blue'],
+  finished: ['pass', 'charts.green'],
+  interrupted: ['debug-pause', 'charts.yellow'],
+  failed: ['error', 'charts.red'],
+};
+
+function statusText(status: RunStatus): string {
+  switch (status) {
+    case 'queued':
+      return vscode.l10n.t('queued');
+    case 'running':
+      return vscode.l10n.t('running');
+    case 'finished':
+      return vscode.l10n.t('finished');
+    case 'interrupted':
+      return vscode.l10n.t('interrupted');
+    case 'failed':
+      return vscode.l10n.t('failed');
+  }
+}
+
+export class RunItem extends vscode.TreeItem {
+  readonly folder: string;
+
+  constructor(readonly run: RunSummary) {
+    super(run.name, vscode.TreeItemCollapsibleState.Collapsed);
+    this.folder = run.folder;
+    this.id = run.folder;
+    const achieved = achievementText(run);
+    const episodes = isActive(run) && run.episodes > 0 ? vscode.l10n.t('episode {0} of {1}', run.episode, run.episodes) : undefined;
+    this.description = [statusText(run.status), episodes, achieved].filter((part) => part !== undefined).join(' · ');
+    const [icon, color] = ICONS[run.status];
+    this.iconPath = new vscode.ThemeIcon(icon, new vscode.ThemeColor(color));
+    this.contextValue = `run-${run.status}${run.resumable ? '-resumable' : ''}`;
+    this.tooltip = [`${run.name}: ${this.description}`, run.reason, run.folder].filter((line) => line !== undefined).join('\n');
+    this.accessibilityInformation = { label: `${run.name}, ${this.description}` };
+    this.command = commandLink('espalier.openRun', vscode.l10n.t('Open Run'), { folder: run.folder });
+  }
+}
+
+export class QueuedItem extends vscode.TreeItem {
+  constructor(readonly entry: QueuedRun) {
+    super(entry.name, vscode.TreeItemCollapsibleState.None);
+    this.id = `queued-${entry.id}`;
+    this.description = vscode.l10n.t('queued');
+    this.iconPath = new vscode.ThemeIcon('clock');
+    this.contextValue = 'run-waiting';
+  }
+}
+
+class FigureItem extends vscode.TreeItem {
+  constructor(label: string, text: string, icon: string) {
+    super(label, vscode.TreeItemCollapsibleState.None);
+    this.description = text;
+    this.iconPath = new vscode.ThemeIcon(icon);
+    this.tooltip = `${label}: ${text}`;
+  }
+}
+
+type Item = RunItem | QueuedItem | FigureItem;
+
+export class RunsView implements vscode.TreeDataProvider<Item> {
+  private readonly changed = new vscode.EventEmitter<Item | undefined>();
+  readonly onDidChangeTreeData = this.changed.event;
+
+  constructor(
+    private readonly store: RunStore,
+    private readonly log: vscode.LogOutputChannel,
+  ) {
+    store.onDidChange(() => this.changed.fire(undefined));
+  }
+
+  getTreeItem(item: Item): vscode.TreeItem {
+    return item;
+  }
+
+  async getChildren(item?: Item): Promise<Item[]> {
+    if (item instanceof RunItem) return figuresOf(item.run);
+    if (item) return [];
+    const runs = await this.store.list().catch((error: unknown) => {
+      // An empty view with its welcome text is still of use.
+      this.log.warn(problemText(error));
+      return this.store.runs;
+    });
+    return [...runs.filter(isActive).map((run) => new RunItem(run)), ...this.store.queue.map((entry) => new QueuedItem(entry)), ...runs.filter((run) => !isActive(run)).map((run) => new RunItem(run))];
+  }
+}
+
+function figuresOf(run: RunSummary): FigureItem[] {
+  const { original, best } = run;
+  const items: FigureItem[] = [];
+  if (run.reason !== undefined) items.push(new FigureItem(vscode.l10n.t('Reason'), run.reason, 'info'));
+  if (original && best) {
+    const change = (before: number, after: number, text: (n: number) => string): string => `${text(before)} → ${text(after)} (${changeText(before, after)})`;
+    items.push(
+      new FigureItem(
+        vscode.l10n.t('Accuracy'),
+        `${percentText(original.accuracy)} → ${percentText(best.accuracy)} (${pointsText(original.accuracy, best.accuracy)}, ${vscode.l10n.t('{0} images', best.images)})`,
+        'target',
+      ),
+      new FigureItem(vscode.l10n.t('MACs'), change(original.cost.macs, best.cost.macs, countText), 'dashboard'),
+      new FigureItem(vscode.l10n.t('Parameters'), change(original.cost.params, best.cost.params, countText), 'symbol-number'),
+      new FigureItem(vscode.l10n.t('Size'), change(sizeOf(original.cost), sizeOf(best.cost), bytesText), 'package'),
+    );
+    for (const latency of best.latency ?? [])
+      items.push(
+        new FigureItem(
+          vscode.l10n.t('Latency'),
+          vscode.l10n.t('{0} ms at batch {1}, median of {2} runs ({3} to {4})', latency.median.toFixed(2), latency.batch, latency.runs, latency.low.toFixed(2), latency.high.toFixed(2)),
+          'watch',
+        ),
+      );
+  }
+  if (run.goalMet !== undefined) items.push(new FigureItem(vscode.l10n.t('Goal'), run.goalMet ? vscode.l10n.t('met') : vscode.l10n.t('not met; this is the best so far'), run.goalMet ? 'check' : 'warning'));
+  items.push(
+    new FigureItem(vscode.l10n.t('Method'), run.method, 'beaker'),
+    new FigureItem(vscode.l10n.t('Time'), secondsText(run.secondsElapsed), 'history'),
+    new FigureItem(vscode.l10n.t('Started'), new Date(run.startedAt).toLocaleString(), 'calendar'),
+  );
+  return items;
+}

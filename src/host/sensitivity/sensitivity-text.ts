@@ -1,0 +1,69 @@
+/** Sensitivity of a line's layers in words: the hint behind the line, and the table and curves of its hover. */
+import type { GroupSensitivity, LayerSensitivity } from '../../protocol/layer-graph';
+import { pointsText } from '../runs/run-text';
+import { svgImage } from '../svg-image';
+import { sensitivityCurves } from './curve-image';
+
+/** Loss of accuracy that counts as harmless. */
+export const HARMLESS_DROP = 0.005;
+
+export interface MeasuredLayer {
+  readonly name: string;
+  readonly group?: GroupSensitivity;
+  readonly bits?: LayerSensitivity;
+}
+
+export interface SensitivityOn {
+  readonly baseline: number;
+  readonly images: number;
+  readonly measure: 'accuracy' | 'agreement';
+}
+
+type RatioPoint = GroupSensitivity['points'][number];
+
+/** The largest ratio that is harmless, else the smallest that was tried. */
+export function bestRatio(group: GroupSensitivity, baseline: number): RatioPoint | undefined {
+  const points = group.points.filter(({ ratio }) => ratio > 0).sort((a, b) => a.ratio - b.ratio);
+  return points.filter(({ accuracy }) => baseline - accuracy <= HARMLESS_DROP).at(-1) ?? points[0];
+}
+
+/** The fewest bits that are harmless; undefined where none are. */
+export function fewestBits(layer: LayerSensitivity, baseline: number): number | undefined {
+  const harmless = layer.points.filter(({ accuracy }) => baseline - accuracy <= HARMLESS_DROP).map(({ bits }) => bits);
+  return harmless.length > 0 ? Math.min(...harmless) : undefined;
+}
+
+/** 'prune 60 % → −0.3 pt · 5 bit ok'; several layers of one line by the most sensitive of each. Undefined where nothing was measured. */
+export function hintText(layers: readonly MeasuredLayer[], { baseline }: SensitivityOn): string | undefined {
+  const ratios = layers.flatMap(({ group }) => (group ? (bestRatio(group, baseline) ?? []) : []));
+  const bits = layers.flatMap(({ bits: layer }) => (layer && layer.points.length > 0 ? [fewestBits(layer, baseline)] : []));
+  const parts: string[] = [];
+  if (ratios.length > 0) {
+    const worst = ratios.reduce((a, b) => (b.ratio < a.ratio || (b.ratio === a.ratio && b.accuracy < a.accuracy) ? b : a));
+    parts.push(`prune ${Math.round(worst.ratio * 100)} % → ${pointsText(baseline, worst.accuracy)}`);
+  }
+  if (bits.length > 0) parts.push(bits.includes(undefined) ? 'bits matter' : `${Math.max(...(bits as number[]))} bit ok`);
+  if (parts.length === 0) return undefined;
+  return layers.length > 1 ? `${layers.length} layers: ${parts.join(' · ')}` : parts.join(' · ');
+}
+
+/** Markdown of a hover: for each layer a table of ratios and bits with the accuracy each leaves, and the curves. */
+export function hoverMarkdown(layers: readonly MeasuredLayer[], on: SensitivityOn): string {
+  const unit = on.measure === 'accuracy' ? 'accuracy' : 'agreement with the original';
+  const sections = layers.map(({ name, group, bits }) => {
+    const lines = [`**${name}**`];
+    const row = (label: string, points: ReadonlyArray<readonly [head: string, accuracy: number]>): void => {
+      lines.push(
+        '',
+        `| ${[label, ...points.map(([head]) => head)].join(' | ')} |`,
+        `| ${['---', ...points.map(() => '---:')].join(' | ')} |`,
+        `| ${[unit, ...points.map(([, accuracy]) => pointsText(on.baseline, accuracy))].join(' | ')} |`,
+      );
+    };
+    if (group && group.points.length > 0) row('pruned', [...group.points].sort((a, b) => a.ratio - b.ratio).map((p) => [`${Math.round(p.ratio * 100)} % (${p.channels} ch)`, p.accuracy]));
+    if (bits && bits.points.length > 0) row('bits', [...bits.points].sort((a, b) => b.bits - a.bits).map((p) => [String(p.bits), p.accuracy]));
+    if (lines.length > 1) lines.push('', `![${unit} against ratio and bits](${svgImage(sensitivityCurves(group, bits, on.baseline))})`);
+    return lines.join('\n');
+  });
+  return [...sections, `Each alone; without any change ${(on.baseline * 100).toFixed(1)} % on ${on.images} held-out images.`].join('\n\n');
+}

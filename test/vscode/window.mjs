@@ -1,0 +1,63 @@
+/** A VS Code window in headless Chromium, over a server of server.mjs. */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { format } from 'node:util';
+
+// The browser and its driver belong to test/browser, which is installed by itself.
+const browserRequire = createRequire(new URL('../browser/package.json', import.meta.url));
+
+const SYSTEM_BROWSERS = ['/usr/bin/chromium-headless-shell', '/usr/bin/chromium', '/usr/bin/google-chrome'];
+
+/** A Chromium of the system where there is one, else the one from npm (which needs libnss3). */
+export async function browserPath() {
+  const installed = [process.env.ESPALIER_CHROMIUM, ...SYSTEM_BROWSERS].find((file) => file && existsSync(file));
+  return installed ?? (await (await import(browserRequire.resolve('@sparticuz/chromium'))).default.executablePath());
+}
+
+export async function launchBrowser() {
+  const { chromium } = browserRequire('playwright-core');
+  return chromium.launch({
+    executablePath: await browserPath(),
+    headless: true,
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-sync',
+      '--disable-dev-shm-usage',
+    ],
+  });
+}
+
+/**
+ * Opens a folder. `development` is an extension's folder to load from source; `tests` a module whose `run()` VS Code calls in the extension host.
+ * `exitCode` resolves when the tests have ended.
+ */
+export async function openWindow(server, { folder, development, tests, onLog, size = { width: 1400, height: 900 } }) {
+  const browser = await launchBrowser();
+  const page = await browser.newPage({ viewport: size });
+  let finish;
+  const exitCode = new Promise((resolve) => {
+    finish = resolve;
+  });
+  if (tests) {
+    // The web workbench calls these two functions, where they exist, with the tests' output and exit code.
+    await page.exposeFunction('codeAutomationExit', (code) => finish(code));
+    await page.exposeFunction('codeAutomationLog', (type, args) => onLog?.(type, format(...args)));
+  }
+  const remote = `vscode-remote://127.0.0.1:${server.port}`;
+  const payload = [
+    ['skipWelcome', 'true'],
+    ['skipReleaseNotes', 'true'],
+  ];
+  if (development) payload.push(['extensionDevelopmentPath', remote + development]);
+  if (tests) payload.push(['extensionTestsPath', remote + tests]);
+  const query = `folder=${encodeURIComponent(folder)}&payload=${encodeURIComponent(JSON.stringify(payload))}`;
+  await page.goto(`http://127.0.0.1:${server.port}/?${query}`);
+  return { browser, page, exitCode };
+}
+
+/** The document of a web view. VS Code nests it: page > iframe.webview > iframe#active-frame. `nth` picks among several open ones. */
+export const webview = (page, nth = 0) => page.locator('iframe.webview.ready').nth(nth).contentFrame().frameLocator('iframe#active-frame');
