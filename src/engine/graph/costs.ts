@@ -177,7 +177,7 @@ export function costAfter(model: Model, groups: readonly ChannelGroup[], inferre
   const ids = groups.map((g) => g.id);
   const channels = groups.map((g) => g.channels);
   return (kept) => {
-    const counts = ids.map((id, i) => (Object.hasOwn(kept, id) ? kept[id] : channels[i]));
+    const counts = ids.map((id, i) => (Object.hasOwn(kept, id) ? (kept[id] ?? channels[i]) : channels[i]));
     const evaluate = (terms: readonly Term[]): number => {
       let total = 0;
       for (const { factor, axes } of terms) {
