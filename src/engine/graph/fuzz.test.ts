@@ -14,6 +14,12 @@ import { seedFiles } from './testing/fuzz-seeds';
 
 const SEED = 11;
 
+/** Processor time so far, ms: unlike the clock it does not count what other processes on the machine take. */
+const processorTime = (): number => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+};
+
 describe('damaged files', () => {
   const files = seedFiles(new Random(1));
 
@@ -26,9 +32,9 @@ describe('damaged files', () => {
     const faults: string[] = [];
     for (let index = 0; index < 300; index++) {
       const bytes = damage(files, new Random(SEED).fork(String(index)));
-      const started = performance.now();
+      const started = processorTime();
       const outcome = examine(bytes);
-      const took = performance.now() - started;
+      const took = processorTime() - started;
       counts[outcome.kind]++;
       if (outcome.kind === 'fault') faults.push(`case ${index}: ${outcome.message}`);
       if (took > 2000) faults.push(`case ${index} took ${took} ms`);
@@ -40,7 +46,7 @@ describe('damaged files', () => {
   });
 });
 
-describe('50,000 nodes in a row take less than three seconds each', () => {
+describe('50,000 nodes in a row take seconds', () => {
   const count = 50_000;
   const chain = (make: (from: string, to: string) => ReturnType<typeof makeNode>): Model => ({
     graph: {
@@ -62,12 +68,12 @@ describe('50,000 nodes in a row take less than three seconds each', () => {
     ['that do nothing', chain((from, to) => makeNode('Identity', [from], [to])), 1],
   ])('%s', (_, model, left) => {
     const bytes = modelBytes(model);
-    const started = performance.now();
+    const started = processorTime();
     const { model: read } = normalize(parseModel(bytes));
     findChannelGroups(read, inferTypes(read));
     countCosts(read);
-    // Sharing a machine with other tests may double what it takes alone (0.6 to 2.3 s).
-    expect(performance.now() - started).toBeLessThan(6000);
+    // Alone: 0.6 to 2.3 s. What grows with the square takes minutes.
+    expect(processorTime() - started).toBeLessThan(6000);
     expect(read.graph.nodes.length).toBe(left);
   });
 });

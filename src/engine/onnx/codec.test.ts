@@ -139,7 +139,7 @@ describe('numbers', () => {
     for (let i = 0; i < n; i++) w.tag(4, WireType.Bit32).float(i);
     const started = performance.now();
     const { floatData } = decode<TensorProto>(w.finish(), tensorSpec);
-    expect(performance.now() - started).toBeLessThan(2000);
+    expect(performance.now() - started).toBeLessThan(5000);
     expect([floatData!.length, floatData![1], floatData![n - 1]]).toEqual([n, 1, n - 1]);
   });
 

@@ -203,7 +203,7 @@ const CHANGES: readonly Change[] = [
     const size = t.rawData!.byteLength >> 3;
     const absurd = BigInt(pick(random, ABSURD));
     const at = random.below(Math.max(1, size));
-    const old = new BigInt64Array(t.rawData!.slice().buffer);
+    const old = new BigInt64Array(t.rawData!.slice(0, 8 * size).buffer);
     t.rawData = integers(
       [...old].map((_, i) => i),
       (i) => (Number(i) === at ? absurd : old[Number(i)]),
