@@ -18,13 +18,16 @@ export async function tuneQuantized(
   model: Model,
   layers: readonly QuantizedLayer[],
   source: BatchSource,
-  options: Omit<FitOptions, 'quantizers' | 'onEpoch'>,
+  options: Omit<FitOptions, 'quantizers' | 'onEpoch' | 'onResume'>,
 ): Promise<TunedQuantization> {
   const quantizers = quantizersOf(layers);
   const scales = new Map([...quantizers].map(([name, q]) => [name, Float32Array.from(q.scales)]));
   const result = await fitModel(model, source, {
     ...options,
     quantizers,
+    onResume: (trainer) => {
+      for (const [name, own] of scales) own.set(trainer.scales(name));
+    },
     onEpoch: (trainer, epoch) => {
       if (epoch >= options.epochs - 1) return;
       for (const { layer, weights } of layers) {

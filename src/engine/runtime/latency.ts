@@ -24,32 +24,35 @@ export async function measureLatency(
   const rounds = options.rounds ?? 15;
   const inputs = Float32Array.from({ length: batch * elementCount(shape) }, (_, i) => Math.sin(i * 12.9898) * 0.5);
   const entries: Array<{ run: () => Promise<unknown>; release: () => Promise<void>; repeats: number; times: number[] } | undefined> = [];
-  for (const bytes of models) {
-    const signature = scoringSignature(parseModel(bytes));
-    if (signature.fixedBatch !== undefined && signature.fixedBatch !== batch) {
-      entries.push(undefined);
-      continue;
+  try {
+    for (const bytes of models) {
+      const signature = scoringSignature(parseModel(bytes));
+      if (signature.fixedBatch !== undefined && signature.fixedBatch !== batch) {
+        entries.push(undefined);
+        continue;
+      }
+      const session = await Session.create(bytes, options);
+      const feeds = { [signature.input.name]: floatTensor(inputs, [batch, ...shape]) };
+      entries.push({ run: () => session.run(feeds), release: () => session.release(), repeats: 1, times: [] });
     }
-    const session = await Session.create(bytes, options);
-    const feeds = { [signature.input.name]: floatTensor(inputs, [batch, ...shape]) };
-    entries.push({ run: () => session.run(feeds), release: () => session.release(), repeats: 1, times: [] });
-  }
-  for (const e of entries) {
-    if (!e) continue;
-    await e.run();
-    const start = performance.now();
-    await e.run();
-    e.repeats = Math.min(50, Math.max(1, Math.round(5 / Math.max(0.05, performance.now() - start))));
-  }
-  for (let r = 0; r < rounds; r++) {
     for (const e of entries) {
       if (!e) continue;
+      await e.run();
       const start = performance.now();
-      for (let k = 0; k < e.repeats; k++) await e.run();
-      e.times.push((performance.now() - start) / e.repeats);
+      await e.run();
+      e.repeats = Math.min(50, Math.max(1, Math.round(5 / Math.max(0.05, performance.now() - start))));
     }
+    for (let r = 0; r < rounds; r++) {
+      for (const e of entries) {
+        if (!e) continue;
+        const start = performance.now();
+        for (let k = 0; k < e.repeats; k++) await e.run();
+        e.times.push((performance.now() - start) / e.repeats);
+      }
+    }
+  } finally {
+    for (const e of entries) await e?.release();
   }
-  for (const e of entries) await e?.release();
   return entries.map((e) => {
     if (!e) return undefined;
     const sorted = [...e.times].sort((a, b) => a - b);

@@ -8,6 +8,7 @@ export interface ActorPool {
   readonly size: number;
   /** Runs a task on one actor. The same task gives the same result on every actor; `actor` only says whose caches to use. */
   run(task: ActorTask, actor: number): Promise<ActorResult>;
+  /** Frees threads and sessions; twice does no harm. */
   dispose(): Promise<void>;
 }
 
@@ -47,37 +48,46 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+interface ActorThread {
+  readonly worker: Worker;
+  readonly waiting: Map<number, Waiting>;
+  failed?: Error;
+}
+
+/** Threads start with their first task: a resumed run may have none left for them. */
 class ThreadPool implements ActorPool {
-  private readonly threads: Array<{ worker: Worker; waiting: Map<number, Waiting>; failed?: Error }>;
+  private readonly threads: Array<ActorThread | undefined>;
   private counter = 0;
 
   constructor(
-    setup: ActorSetup,
+    private readonly setup: ActorSetup,
     readonly size: number,
-    threadFile: string,
+    private readonly threadFile: string,
   ) {
-    this.threads = Array.from({ length: size }, () => {
-      const worker = new Worker(threadFile, { workerData: setup });
-      const thread: { worker: Worker; waiting: Map<number, Waiting>; failed?: Error } = { worker, waiting: new Map() };
-      worker.on('message', (answer: ThreadAnswer) => {
-        const entry = thread.waiting.get(answer.id);
-        thread.waiting.delete(answer.id);
-        if (!entry) return;
-        if (!answer.error) entry.resolve((answer.result ?? {}) as ActorResult);
-        else if (answer.error.user) entry.reject(new UserError(answer.error.message, answer.error.hint));
-        else entry.reject(Object.assign(new Error(answer.error.message), { stack: answer.error.stack }));
-      });
-      const fail = (error: Error) => {
-        thread.failed = error;
-        for (const w of thread.waiting.values()) w.reject(error);
-        thread.waiting.clear();
-      };
-      worker.on('error', fail);
-      worker.on('exit', (code) => {
-        if (code !== 0) fail(new Error(`an actor's thread ended with code ${code}`));
-      });
-      return thread;
+    this.threads = Array.from({ length: size }, () => undefined);
+  }
+
+  private start(): ActorThread {
+    const worker = new Worker(this.threadFile, { workerData: this.setup });
+    const thread: ActorThread = { worker, waiting: new Map() };
+    worker.on('message', (answer: ThreadAnswer) => {
+      const entry = thread.waiting.get(answer.id);
+      thread.waiting.delete(answer.id);
+      if (!entry) return;
+      if (!answer.error) entry.resolve((answer.result ?? {}) as ActorResult);
+      else if (answer.error.user) entry.reject(new UserError(answer.error.message, answer.error.hint));
+      else entry.reject(Object.assign(new Error(answer.error.message), { stack: answer.error.stack }));
     });
+    const fail = (error: Error) => {
+      thread.failed = error;
+      for (const w of thread.waiting.values()) w.reject(error);
+      thread.waiting.clear();
+    };
+    worker.on('error', fail);
+    worker.on('exit', (code) => {
+      if (code !== 0 || thread.waiting.size > 0) fail(new Error(`an actor's thread ended with code ${code}`));
+    });
+    return thread;
   }
 
   run(task: ActorTask, actor: number): Promise<ActorResult> {
@@ -85,6 +95,7 @@ class ThreadPool implements ActorPool {
   }
 
   private send(index: number, body: { task: ActorTask } | { dispose: true }): Promise<ActorResult> {
+    this.threads[index] ??= this.start();
     const thread = this.threads[index];
     if (thread.failed) return Promise.reject(thread.failed);
     const id = this.counter++;
@@ -95,8 +106,10 @@ class ThreadPool implements ActorPool {
   }
 
   async dispose(): Promise<void> {
-    await Promise.all(this.threads.map((_, i) => this.send(i, { dispose: true }).catch(() => undefined)));
-    await Promise.all(this.threads.map((t) => t.worker.terminate()));
+    const started = this.threads.flatMap((t, i) => (t ? [{ ...t, i }] : []));
+    await Promise.all(started.map(({ i }) => this.send(i, { dispose: true }).catch(() => undefined)));
+    await Promise.all(started.map(({ worker }) => worker.terminate()));
+    this.threads.fill(undefined);
   }
 }
 

@@ -8,6 +8,7 @@ import { type Layer, quantizableLayers } from '../graph/layers';
 import { modelBytes, parseModel } from '../onnx/file';
 import type { Model } from '../onnx/model';
 import { SequentialPruner } from '../pruning/prune-sequence';
+import { exportQuantized } from '../quantization/export-quantized';
 import { type QuantizedLayer, quantizeLayer, quantizersOf, withDequantizedWeights } from '../quantization/quantized-layer';
 import { Random } from '../random';
 import { accuracyOf, type ScoringSet } from '../runtime/evaluate';
@@ -48,6 +49,8 @@ export type ActorTask =
   | { readonly kind: 'prune'; readonly decisions: readonly WidthDecision[]; readonly latency?: boolean }
   /** The same, returning the model's bytes instead of scoring it. */
   | { readonly kind: 'build'; readonly decisions: readonly WidthDecision[] }
+  /** The model with these bits as it would be written: codes, float activations. */
+  | { readonly kind: 'export'; readonly bits: Readonly<Record<string, number>> }
   /** Quantise the weights of these layers, score the result. */
   | { readonly kind: 'quantize'; readonly bits: Readonly<Record<string, number>>; readonly tune?: boolean };
 
@@ -79,6 +82,10 @@ export class CompressionActor {
       }
       case 'build':
         return { model: modelBytes(await this.pruned(task.decisions)) };
+      case 'export': {
+        const layers = this.quantizedLayers(task.bits);
+        return { model: modelBytes(layers.length > 0 ? exportQuantized(this.model, { layers }) : this.model) };
+      }
       case 'quantize': {
         const layers = this.quantizedLayers(task.bits);
         const model =
@@ -144,6 +151,8 @@ export class CompressionActor {
   }
 
   async dispose(): Promise<void> {
-    await this.pruner?.release();
+    const { pruner } = this;
+    this.pruner = undefined;
+    await pruner?.release();
   }
 }

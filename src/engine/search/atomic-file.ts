@@ -3,10 +3,13 @@ import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSyn
 import { dirname } from 'node:path';
 import { UserError } from '../errors';
 
+/** How names of unfinished files end, those of `saveModel` as well. */
+export const TEMPORARY = '.tmp';
+
 /** Writes beside the final place, flushes, and moves it there. @throws UserError where the disk refuses, leaving the old file as it was */
 export function writeFileAtomic(path: string, content: string | Uint8Array): void {
   const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content;
-  const temporary = `${path}.${process.pid}.tmp`;
+  const temporary = `${path}.${process.pid}${TEMPORARY}`;
   try {
     mkdirSync(dirname(path), { recursive: true });
     const fd = openSync(temporary, 'w');

@@ -1,5 +1,5 @@
 /** The loop of every stage: parallel actors act in lockstep, so that the result never depends on which of them is faster. */
-import type { Agent, AgentState, Environment, Outcome, RewardFunction, Step, Transition, UpdateDiagnostics } from '../agents/agent';
+import type { Agent, Environment, Outcome, RewardFunction, Step, Transition, UpdateDiagnostics } from '../agents/agent';
 
 export interface EpisodeOptions {
   readonly agent: Agent;
@@ -16,9 +16,11 @@ export interface EpisodeOptions {
   readonly onOutcome?: (outcome: Outcome, actor: number, episode: number, last: boolean) => void;
   readonly onUpdate?: (diagnostics: UpdateDiagnostics, episode: number) => void;
   /** Called when a round (one episode of each actor) has ended: checkpoints are taken here. */
-  readonly onRound?: (ended: { episodes: number; returns: readonly number[] }) => void;
-  /** Asked before each round and each step; true ends the stage at once with what there is. */
-  readonly stop?: () => boolean;
+  readonly onRound?: (ended: { episodes: number; returns: readonly number[] }) => void | Promise<void>;
+  /** Asked before each round (with 1) and each step (with the actors about to act); true ends the stage at once with what there is. */
+  readonly stop?: (actors: number) => boolean;
+  /** How many actors the next round may have at most; default: all. */
+  readonly mostActors?: () => number;
   readonly signal?: AbortSignal;
   /** Episodes that an earlier process already ended (the agent was restored to that point). */
   readonly done?: number;
@@ -28,15 +30,18 @@ export interface EpisodeOptions {
 export async function runEpisodes(options: EpisodeOptions): Promise<number> {
   const { agent, environments, reward, credit } = options;
   let ended = options.done ?? 0;
-  while (ended < options.episodes && !options.stop?.()) {
+  while (ended < options.episodes && !options.stop?.(1)) {
     options.signal?.throwIfAborted();
-    const actors = environments.slice(0, Math.min(environments.length, options.episodes - ended));
+    const actors = environments.slice(
+      0,
+      Math.min(environments.length, options.episodes - ended, options.mostActors?.() ?? environments.length),
+    );
     const returns = await runRound(actors, ended);
     if (!returns) break;
     const diagnostics = agent.endRound(reward);
     if (diagnostics) options.onUpdate?.(diagnostics, ended);
     ended += actors.length;
-    options.onRound?.({ episodes: ended, returns });
+    await options.onRound?.({ episodes: ended, returns });
   }
   return ended;
 
@@ -46,7 +51,7 @@ export async function runEpisodes(options: EpisodeOptions): Promise<number> {
     const returns = actors.map(() => 0);
     for (let t = 0; t < actors[0].steps; t++) {
       options.signal?.throwIfAborted();
-      if (options.stop?.()) return undefined;
+      if (options.stop?.(actors.length)) return undefined;
       const actions = steps.map((s) => agent.act(s!));
       const results = await Promise.all(actors.map((e, i) => e.step(actions[i].value)));
       results.forEach((r, i) => {
@@ -82,10 +87,4 @@ export async function runEpisodes(options: EpisodeOptions): Promise<number> {
     const diagnostics = agent.observe(transition, reward);
     if (diagnostics) options.onUpdate?.(diagnostics, episode);
   }
-}
-
-/** What a stage's checkpoint holds. */
-export interface StageCheckpoint {
-  readonly episodes: number;
-  readonly agent: AgentState;
 }

@@ -1,5 +1,5 @@
 /** The end of a run: the file is written, and everything that is reported is measured from that file. */
-import { copyFileSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { Candidate, Latency, ModelCost, Policy } from '../../protocol/policy';
 import { countCosts, type ModelCosts } from '../graph/costs';
 import { inferTypes } from '../graph/infer';
@@ -10,6 +10,7 @@ import type { QuantizedLayer } from '../quantization/quantized-layer';
 import { diskSizes, quantizeModel, writeModelFile } from '../quantization/write-quantized';
 import { accuracyOf } from '../runtime/evaluate';
 import { measureLatency } from '../runtime/latency';
+import { writeFileAtomic } from './atomic-file';
 import type { RunContext } from './run-context';
 
 /** A model as it lies on disk, measured. */
@@ -79,7 +80,7 @@ export async function finish(
         arithmetic += ' (8-bit activations were measured to be slower here)';
       }
     }
-    copyFileSync(chosen, path);
+    writeFileAtomic(path, readFileSync(chosen));
   }
   recorder.phase('report');
   const [before, after] = await measurePair(context, prepared.modelPath, path);
@@ -99,6 +100,7 @@ export async function finish(
     origin: config.method.name,
     partial: false,
   };
+  folder.writeJson(folder.best('policy.json'), candidate);
   return { before, after: measured, candidate, layers: layerOutcomes(context, model, costs, policy), arithmetic };
 }
 

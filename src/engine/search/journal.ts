@@ -29,6 +29,8 @@ export function readJournal(path: string): { events: RunEvent[]; length: number 
 export class Journal {
   private readonly known = new Map<string, unknown>();
   private readonly fd: number;
+  /** Bytes of whole lines. */
+  private length: number;
   /** Events that were there when the journal was opened. */
   readonly earlier: readonly RunEvent[];
 
@@ -47,15 +49,24 @@ export class Journal {
     } catch (cause) {
       throw diskError(path, cause);
     }
+    this.length = length;
   }
 
+  /** @throws UserError where the disk refuses; the lines before stay whole */
   append(event: RunEvent): void {
     const line = new TextEncoder().encode(`${JSON.stringify(event)}\n`);
     try {
       for (let at = 0; at < line.byteLength; ) at += writeSync(this.fd, line, at, line.byteLength - at);
     } catch (cause) {
+      // What was written of the line goes, so that a later line (the disk may have room again) does not end up behind half of this one.
+      try {
+        ftruncateSync(this.fd, this.length);
+      } catch {
+        // The next process removes it when it opens the journal.
+      }
       throw diskError(this.path, cause);
     }
+    this.length += line.byteLength;
     this.learn(event);
     this.onEvent(event);
   }

@@ -4,7 +4,7 @@ import type { Candidate, ModelCost, Policy } from '../../protocol/policy';
 import { UserError } from '../errors';
 import type { ChannelGroup } from '../graph/channel-group';
 import { costAfter } from '../graph/costs';
-import { modelBytes, parseModel } from '../onnx/file';
+import { modelBytes, parseModel, saveModel } from '../onnx/file';
 import type { Model } from '../onnx/model';
 import { accuracyOf } from '../runtime/evaluate';
 import { CompressionActor } from './actor';
@@ -16,6 +16,7 @@ import { type Features, layerFeatures } from './layer-features';
 import { firstSamples } from './prepare';
 import { PruneEnvironment, type WidthDecision } from './prune-environment';
 import type { RunContext } from './run-context';
+import { savedModel } from './saved-model';
 import { type StageDefinition, type StageResult, searchStage } from './search-stage';
 
 export interface PruneStageResult extends StageResult {
@@ -108,23 +109,34 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
       });
       return environment;
     },
-    withinGoal: (candidate) => keepsLimits(candidate, context, budget?.cost, groups),
+    excess: (candidate) => excessOf(candidate, context, budget?.cost, groups),
+    keep: async (candidate, path) => {
+      // The actor that scored it still has every step of it at hand.
+      const { model: built } = await pool.run(
+        { kind: 'build', decisions: decisionsOf(candidate) },
+        candidate.episode % config.search.actors,
+      );
+      writeFileAtomic(path, built!);
+    },
   };
-  let result: StageResult;
-  let quick: Uint8Array;
-  let decisions: WidthDecision[];
+  const decisionsOf = ({ policy }: Candidate): WidthDecision[] =>
+    groups.map((g): WidthDecision => [g.id, Math.round(g.choices.channels * (1 - policy.ratios[g.id]))]);
   try {
-    result = await searchStage(context, definition);
-    if (!result.best) return { ...result, model, policy: { ratios: {}, bits: {} } };
-    const { ratios } = result.best.policy;
-    decisions = groups.map((g): WidthDecision => [g.id, Math.round(g.choices.channels * (1 - ratios[g.id]))]);
-    quick = (await pool.run({ kind: 'build', decisions }, 0)).model!;
+    const result: StageResult = await searchStage(context, definition);
+    const { best } = result;
+    if (!best) return { ...result, model, policy: { ratios: {}, bits: {} } };
+    const cut = await savedModel(context, 'cut.onnx', async () => {
+      const decisions = decisionsOf(best);
+      const quick = (await pool.run({ kind: 'build', decisions }, best.episode % config.search.actors)).model!;
+      await pool.dispose();
+      const built = parseModel(await buildFinal(context, decisions, quick));
+      saveModel(built, folder.best('pruned-untrained.onnx'));
+      return built;
+    });
+    return { ...result, model: cut, policy: best.policy };
   } finally {
     await pool.dispose();
   }
-  const built = await buildFinal(context, decisions, quick);
-  writeFileAtomic(folder.best('pruned-untrained.onnx'), built);
-  return { ...result, model: parseModel(built), policy: result.best.policy };
 }
 
 /** The chosen policy reconstructed on more samples; the quick form where that does not score better on the search samples. */
@@ -167,14 +179,15 @@ function groupFeatures(group: ChannelGroup, { prepared }: RunContext): Features 
   return { ...layerFeatures(first, prepared.groups.indexOf(group)), outChannels: group.channels, flops };
 }
 
-function keepsLimits(
+/** How far a candidate is beyond the computed budget or the measured latency, as a share of the limit. */
+function excessOf(
   candidate: Candidate,
   { config }: RunContext,
   cost: ((kept: readonly number[]) => number) | undefined,
   groups: ReadonlyArray<{ id: string; choices: { channels: number } }>,
-): boolean {
+): number {
   const kept = groups.map((g) => Math.round(g.choices.channels * (1 - (candidate.policy.ratios[g.id] ?? 0))));
-  if (cost && cost(kept) > 1) return false;
   const latency = candidate.latency?.[0]?.median;
-  return config.goal.latency === undefined || latency === undefined || latency <= config.goal.latency;
+  const { goal } = config;
+  return Math.max(0, cost ? cost(kept) - 1 : 0, goal.latency === undefined || latency === undefined ? 0 : latency / goal.latency - 1);
 }

@@ -12,6 +12,7 @@ import { storedBytes } from '../quantization/quantizers';
 import { Random } from '../random';
 import type { TuningBatch } from './actor';
 import { createActorPool } from './actor-pool';
+import { writeFileAtomic } from './atomic-file';
 import { bitChoices } from './choices';
 import { layerFeatures } from './layer-features';
 import { QuantizeEnvironment } from './quantize-environment';
@@ -109,7 +110,15 @@ export async function quantizeStage(context: RunContext, model: Model, ratios: P
           });
         },
       }),
-    withinGoal: (candidate: Candidate) => candidate.cost.weightBytes <= ceiling + rest + 1,
+    // One byte is left for rounding.
+    excess: (candidate: Candidate) => Math.max(0, candidate.cost.weightBytes / (ceiling + rest + 1) - 1),
+    keep: async (candidate: Candidate, path: string) => {
+      const { model: written } = await pool.run(
+        { kind: 'export', bits: decidedBits(candidate.policy) },
+        candidate.episode % config.search.actors,
+      );
+      writeFileAtomic(path, written!);
+    },
   };
   try {
     const result = await searchStage(context, definition);

@@ -82,6 +82,13 @@ export class Recorder {
     if (!candidate.partial || entered) this.write({ type: 'candidate', candidate });
   }
 
+  /** Takes in a candidate that an earlier process of this run has journalled. */
+  restore(candidate: Candidate): void {
+    if (this.candidates.has(candidate.id)) return;
+    this.candidates.set(candidate.id, candidate);
+    this.front.add(candidate);
+  }
+
   /** Candidates that no other betters in every respect. */
   frontIds(): string[] {
     return this.front.items().map((c) => c.id);

@@ -3,7 +3,7 @@ import { BatchPipeline } from '../data/batches';
 import type { Model } from '../onnx/model';
 import { Random } from '../random';
 import { accuracyOf } from '../runtime/evaluate';
-import { type FitOptions, fitModel } from '../training/fit';
+import { type FitOptions, type FitState, fitModel } from '../training/fit';
 import type { LossOptions } from '../training/losses';
 import type { ScheduleOptions } from '../training/schedule';
 import type { RunContext } from './run-context';
@@ -55,6 +55,21 @@ export function tuningOptions(context: RunContext, epochs: number, learningRate:
   };
 }
 
+/**
+ * Checkpoints of a fine-tuning after every epoch, in `checkpoint/<phase>.bin`: a killed run repeats at most one epoch. Where the network
+ * draws random numbers as it trains there are none (see `FitOptions.onCheckpoint`), and the phase is repeated from its beginning.
+ */
+export function epochCheckpoints({ folder, recorder }: RunContext, phase: string): Pick<FitOptions, 'resumeFrom' | 'onCheckpoint'> {
+  const path = folder.checkpoint(`${phase}.bin`);
+  return {
+    resumeFrom: folder.readBinary<FitState>(path),
+    onCheckpoint: (state) => {
+      folder.writeBinary(path, state);
+      recorder.write({ type: 'checkpoint', episode: state.epochs });
+    },
+  };
+}
+
 export interface Recovered {
   readonly model: Model;
   /** On the search images, before and after. */
@@ -68,7 +83,14 @@ export async function recover(context: RunContext, model: Model): Promise<Recove
   const before = await accuracyOf(model, prepared.data.search, { threads: context.cores });
   const source = trainingBatches(context, 'recovery');
   if (!source || config.recovery.epochs === 0) return { model, before, after: before };
-  const result = await fitModel(model, source, tuningOptions(context, config.recovery.epochs, config.recovery.learningRate));
-  const after = await accuracyOf(result.model, prepared.data.search, { threads: context.cores });
-  return before > after ? { model, before, after: before } : { model: result.model, before, after };
+  try {
+    const result = await fitModel(model, source, {
+      ...tuningOptions(context, config.recovery.epochs, config.recovery.learningRate),
+      ...epochCheckpoints(context, 'recovery'),
+    });
+    const after = await accuracyOf(result.model, prepared.data.search, { threads: context.cores });
+    return before > after ? { model, before, after: before } : { model: result.model, before, after };
+  } finally {
+    await source.close();
+  }
 }

@@ -1,8 +1,9 @@
 /** The folder of a run: where everything of it lies, and how it is found again. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
+import { deserialize, serialize } from 'node:v8';
 import { UserError } from '../errors';
-import { diskError, writeFileAtomic } from './atomic-file';
+import { diskError, TEMPORARY, writeFileAtomic } from './atomic-file';
 
 export class RunFolder {
   constructor(readonly path: string) {}
@@ -57,6 +58,34 @@ export class RunFolder {
 
   writeJson(path: string, value: unknown): void {
     writeFileAtomic(path, `${JSON.stringify(value, null, 1)}\n`);
+  }
+
+  /** Plain data with typed arrays in it, which JSON would blow up. */
+  writeBinary(path: string, value: unknown): void {
+    writeFileAtomic(path, serialize(value));
+  }
+
+  /** What `writeBinary` wrote, or undefined where it is not there or cannot be read. */
+  readBinary<T>(path: string): T | undefined {
+    if (!existsSync(path)) return undefined;
+    try {
+      return deserialize(readFileSync(path)) as T;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Removes a file that is no longer needed. */
+  discard(path: string): void {
+    rmSync(path, { force: true });
+  }
+
+  /** Removes what a killed process was writing. */
+  sweep(): void {
+    for (const folder of [this.path, join(this.path, 'checkpoint'), join(this.path, 'best')]) {
+      if (!existsSync(folder)) continue;
+      for (const name of readdirSync(folder)) if (name.endsWith(TEMPORARY)) this.discard(join(folder, name));
+    }
   }
 
   /** A JSON file of this run, or undefined where it is not there or was damaged. */

@@ -1,7 +1,6 @@
 /** A compression run from end to end: prepare, prune, recover, quantise, export, report; resumable at any moment. */
 
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { version } from '../../../package.json';
 import { type Config, configSchema } from '../../protocol/config';
@@ -13,7 +12,7 @@ import { BatchPipeline } from '../data/batches';
 import { UserError } from '../errors';
 import { foldBatchNorm } from '../graph/passes/fold-batch-norm';
 import { findMethod } from '../methods/registry';
-import { loadModel, saveModel } from '../onnx/file';
+import { saveModel } from '../onnx/file';
 import type { Model } from '../onnx/model';
 import { type QuantizedLayer, requantize } from '../quantization/quantized-layer';
 import { tuneQuantized } from '../quantization/ste-tuning';
@@ -23,14 +22,16 @@ import { accuracyOf } from '../runtime/evaluate';
 import { runtimeVersion } from '../runtime/onnxruntime';
 import { reestimateBatchNorm } from '../training/batch-norm';
 import { type FinalResult, finish } from './finish';
+import { readJournal } from './journal';
 import { type Prepared, prepare } from './prepare';
 import { pruneStage } from './prune-stage';
 import { quantizeStage } from './quantize-stage';
 import { Recorder, thisMachine } from './recorder';
-import { recover, trainingBatches, tuningOptions } from './recover';
+import { epochCheckpoints, recover, trainingBatches, tuningOptions } from './recover';
 import { writeReport } from './report';
 import type { RunContext, StageEnd } from './run-context';
 import { RunFolder } from './run-folder';
+import { savedModel } from './saved-model';
 import { heldZeros, variationalStage } from './variational-stage';
 
 export interface RunOptions {
@@ -82,14 +83,20 @@ export async function startRun(config: Config, options: RunOptions): Promise<Run
     configPath: options.configPath,
     dataFolder: options.dataFolder && resolve(options.dataFolder),
   };
-  folder.writeJson(folder.config, input);
+  try {
+    folder.writeJson(folder.config, input);
+  } catch (e) {
+    rmSync(folder.path, { recursive: true, force: true });
+    throw e;
+  }
   return execute(folder, input, prepared, options);
 }
 
 /** True where the run has its final result. */
 export function isFinished(path: string): boolean {
   const folder = new RunFolder(resolve(path));
-  return existsSync(folder.checkpoint('finished.json'));
+  // The file is there a moment before the journal says so; a run killed in between is finished by resuming it.
+  return existsSync(folder.checkpoint('finished.json')) && readJournal(folder.journal).events.some((e) => e.type === 'finished');
 }
 
 /**
@@ -111,10 +118,11 @@ export async function resumeRun(path: string, options: Omit<RunOptions, 'folder'
 
 async function execute(folder: RunFolder, input: RunInput, prepared: Prepared, options: RunOptions): Promise<RunResult> {
   const { config } = input;
+  folder.sweep();
   const backend = await loadTensorBackend(options.backend ?? 'auto');
+  const versions = { espalier: version, node: process.versions.node, onnxruntime: await runtimeVersion(), tfjs: backend.name };
   const recorder = new Recorder(folder.journal, options.listener);
   try {
-    const versions = { espalier: version, node: process.versions.node, onnxruntime: await runtimeVersion(), tfjs: backend.name };
     const earlier = recorder.journal.earlier.find((e): e is RunHeader => e.type === 'header');
     if (!earlier) {
       recorder.write({
@@ -132,15 +140,9 @@ async function execute(folder: RunFolder, input: RunInput, prepared: Prepared, o
       });
       for (const note of prepared.notes) recorder.warning(note);
     } else {
-      if (earlier.model.sha256 !== prepared.sha256)
-        throw new UserError(`${prepared.modelPath} has changed since the run began`, 'Put the old file back, or start a new run.');
-      if (earlier.backend !== backend.name) {
-        throw new UserError(
-          `the run began with ${earlier.backend}, but here the agent would run on ${backend.name}: results would differ`,
-          'Resume with the same tfjs package installed, or start a new run.',
-        );
-      }
-      recorder.write({ type: 'resumed', episode: 0, versions, backend: backend.name });
+      checkSame(earlier, prepared, backend.name);
+      const last = recorder.journal.earlier.findLast((e) => e.type === 'checkpoint');
+      recorder.write({ type: 'resumed', episode: last?.episode ?? 0, versions, backend: backend.name });
     }
     const limit = config.search.timeLimit ?? Number.POSITIVE_INFINITY;
     const searchAccuracy = await recorder.once('original:search', () =>
@@ -171,11 +173,34 @@ async function execute(folder: RunFolder, input: RunInput, prepared: Prepared, o
       recorder.write({ type: 'original', candidate: originalCandidate(context), measures: original });
     return await phases(context);
   } catch (e) {
-    if (options.signal?.aborted) recorder.write({ type: 'interrupted', reason: 'stopped by the user' });
-    else recorder.write({ type: 'failed', reason: (e as Error).message, hint: e instanceof UserError ? e.hint : undefined });
+    if (!(e instanceof CannotResume)) recordEnd(recorder, e, options.signal);
     throw e;
   } finally {
     recorder.close();
+  }
+}
+
+/** The run itself is sound, but not with what is here: nothing about it belongs in its journal. */
+class CannotResume extends UserError {}
+
+function checkSame(header: RunHeader, prepared: Prepared, backend: string): void {
+  if (header.model.sha256 !== prepared.sha256)
+    throw new CannotResume(`${prepared.modelPath} has changed since the run began`, 'Put the old file back, or start a new run.');
+  if (header.backend !== backend) {
+    throw new CannotResume(
+      `the run began with ${header.backend}, but here the agent would run on ${backend}: results would differ`,
+      'Resume with the same tfjs package installed, or start a new run.',
+    );
+  }
+}
+
+/** Journals why the run stopped, where the disk still takes it: what went wrong matters more than a line about it. */
+function recordEnd(recorder: Recorder, error: unknown, signal: AbortSignal | undefined): void {
+  try {
+    if (signal?.aborted) recorder.write({ type: 'interrupted', reason: 'stopped by the user' });
+    else recorder.write({ type: 'failed', reason: (error as Error).message, hint: error instanceof UserError ? error.hint : undefined });
+  } catch {
+    // A full disk takes no line either.
   }
 }
 
@@ -212,13 +237,15 @@ async function phases(context: RunContext): Promise<RunResult> {
     policy = stage.policy;
     reward = stage.best?.reward ?? 0;
     if (stage.end !== 'complete') reason = stage.end;
-    model = await savedModel(context, 'pruned.onnx', async () => {
+    const make = async (): Promise<Model> => {
       const adjusted = await withBetterStatistics(context, stage.model);
       recorder.phase('recover', config.recovery.epochs);
       let recovered = (await recover(context, adjusted)).model;
       if (config.pruning.variational.enabled) recovered = (await variationalStage(context, recovered)).model;
+      saveModel(recovered, folder.best('model.onnx'));
       return recovered;
-    });
+    };
+    model = await savedModel(context, 'pruned.onnx', make, ['recovery.bin', 'variational.bin', 'noisy.onnx']);
   }
 
   model = foldBatchNorm(model).model;
@@ -230,29 +257,7 @@ async function phases(context: RunContext): Promise<RunResult> {
     reward = stage.best?.reward ?? reward;
     if (stage.end !== 'complete') reason = stage.end;
     layers = quantizeLayers(model, stage.bits);
-    const source = trainingBatches(context, 'straight-through');
-    if (source && config.quantization.epochs > 0 && layers.length > 0) {
-      recorder.phase('recover', config.quantization.epochs);
-      const held = heldZeros(model);
-      const untuned = layers;
-      const base = model;
-      const scalesPath = folder.checkpoint('scales.json');
-      const tuned = await savedModel(context, 'tuned.onnx', async () => {
-        const result = await tuneQuantized(base, untuned, source, {
-          ...tuningOptions(context, config.quantization.epochs, config.quantization.learningRate),
-          masks: held,
-          weightDecay: 0,
-        });
-        folder.writeJson(scalesPath, Object.fromEntries(result.layers.map((l) => [l.layer.name, [...l.weights.scales]])));
-        return result.model;
-      });
-      const scales = folder.readJson<Record<string, number[]>>(scalesPath)!;
-      layers = requantize(
-        tuned,
-        untuned.map((l) => ({ layer: l.layer, weights: { ...l.weights, scales: Float32Array.from(scales[l.layer.name]) } })),
-      );
-      model = tuned;
-    }
+    ({ model, layers } = await fineTunedAtBits(context, model, layers));
   }
 
   const result = await finish(context, model, layers, policy, reward);
@@ -264,20 +269,41 @@ async function phases(context: RunContext): Promise<RunResult> {
   return { folder: folder.path, result, goalMet, reason, scorings };
 }
 
-/** A model that is made once in the life of a run: taken from its checkpoint where an earlier process had finished it. */
-async function savedModel(context: RunContext, name: string, make: () => Promise<Model>): Promise<Model> {
-  const path = context.folder.checkpoint(name);
-  const key = `model:${name}`;
-  const hash = context.recorder.journal.recall<string>(key);
-  if (hash !== undefined && existsSync(path) && sha256(path) === hash) return loadModel(path);
-  const model = await make();
-  saveModel(model, path);
-  context.recorder.write({ type: 'measurement', key, result: sha256(path) });
-  // Read back, so that a run left alone and a resumed one go on with the very same model.
-  return loadModel(path);
+/** Straight-through fine-tuning at the chosen bits; what was given where there is nothing to train on or with. */
+async function fineTunedAtBits(
+  context: RunContext,
+  model: Model,
+  layers: QuantizedLayer[],
+): Promise<{ model: Model; layers: QuantizedLayer[] }> {
+  const { config, recorder, folder } = context;
+  const { epochs, learningRate } = config.quantization;
+  if (epochs === 0 || layers.length === 0) return { model, layers };
+  const source = trainingBatches(context, 'straight-through');
+  if (!source) return { model, layers };
+  recorder.phase('recover', epochs);
+  const scalesPath = folder.checkpoint('scales.json');
+  const tune = async (): Promise<Model> => {
+    const result = await tuneQuantized(model, layers, source, {
+      ...tuningOptions(context, epochs, learningRate),
+      ...epochCheckpoints(context, 'straight-through'),
+      masks: heldZeros(model),
+      weightDecay: 0,
+    });
+    folder.writeJson(scalesPath, Object.fromEntries(result.layers.map((l) => [l.layer.name, [...l.weights.scales]])));
+    return result.model;
+  };
+  try {
+    const tuned = await savedModel(context, 'tuned.onnx', tune, ['straight-through.bin']);
+    const scales = folder.readJson<Record<string, number[]>>(scalesPath)!;
+    const tunedLayers = requantize(
+      tuned,
+      layers.map((l) => ({ layer: l.layer, weights: { ...l.weights, scales: Float32Array.from(scales[l.layer.name]) } })),
+    );
+    return { model: tuned, layers: tunedLayers };
+  } finally {
+    await source.close();
+  }
 }
-
-const sha256 = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex');
 
 /** Batches that batch-norm statistics are measured on. */
 const STATISTICS_BATCHES = 16;

@@ -1,10 +1,12 @@
 /** What both stages share: the agent, its episodes, checkpoints, the scoring limit, the candidates, and the choice of the best. */
 import { createHash } from 'node:crypto';
 import type { Candidate, ModelCost, Policy } from '../../protocol/policy';
+import { measuresOf } from '../../protocol/reward/rescore';
 import type { AgentState, Environment, Outcome, Step } from '../agents/agent';
 import type { InitialDecision } from '../agents/ppo';
 import { findMethod } from '../methods/registry';
 import { Random } from '../random';
+import { writeFileAtomic } from './atomic-file';
 import { runEpisodes } from './episodes';
 import { RewardTracker } from './reward-tracker';
 import { type RunContext, rewardContext, type StageEnd } from './run-context';
@@ -17,8 +19,10 @@ export interface StageDefinition {
   makeEnvironment(actor: number, scorer: StageScorer): Environment;
   /** Costs of a policy, computed. */
   cost(policy: Policy): ModelCost;
-  /** True where the candidate keeps to the goal's limits. */
-  withinGoal(candidate: Candidate): boolean;
+  /** How far a candidate is beyond the goal's limits, as a share of them; 0 where it keeps to all. */
+  excess(candidate: Candidate): number;
+  /** Writes a new best candidate's model, so that the best so far is always on disk. */
+  keep(candidate: Candidate, path: string): Promise<void>;
   /** True where every policy keeps the same budget, so that accuracy alone ranks them; else the reward does. */
   readonly rankByAccuracy: boolean;
 }
@@ -113,12 +117,20 @@ export class StageScorer {
 export async function searchStage(context: RunContext, definition: StageDefinition): Promise<StageResult> {
   const { config, recorder, folder, backend, prepared } = context;
   const { stage } = definition;
+  for (const e of recorder.journal.earlier) if (e.type === 'candidate' && e.candidate.stage === stage) recorder.restore(e.candidate);
+  const endKey = `stage:${stage}`;
+  const ended = recorder.journal.recall<StageResult>(endKey);
+  if (ended) return ended;
   const method = findMethod(config.method.name);
   const tracker = new RewardTracker(definition.rewardText, config.reward.constants, rewardContext(context));
   const scorer = new StageScorer(context, definition, method.credit);
+  const limit = config.search.scorings ?? Number.POSITIVE_INFINITY;
   const environments = Array.from({ length: config.search.actors }, (_, actor) => definition.makeEnvironment(actor, scorer));
   const episodes = Math.min(config.search.episodes, method.episodes ?? Number.POSITIVE_INFINITY);
-  const opening = method.startsFromUniform ? await playUniform(environments[0], definition.uniformAction) : undefined;
+  const checkpointPath = folder.checkpoint(`${stage}.json`);
+  const saved = folder.readJson<Checkpoint>(checkpointPath);
+  // A restored agent began with it in an earlier process.
+  const opening = method.startsFromUniform && !saved ? await playUniform(environments[0], definition.uniformAction) : undefined;
   const agent = method.createAgent({
     backend,
     observationSize: environments[0].observationSize,
@@ -130,8 +142,6 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
     options: config.method.options,
     uniformAction: definition.uniformAction,
   });
-  const checkpointPath = folder.checkpoint(`${stage}.json`);
-  const saved = folder.readJson<Checkpoint>(checkpointPath);
   let updates = saved?.updates ?? 0;
   if (saved) {
     agent.restore(saved.agent);
@@ -140,12 +150,10 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
     scorer.completePolicies = saved.completePolicies;
     scorer.episode = saved.episodes;
   }
-  for (const e of recorder.journal.earlier) if (e.type === 'candidate' && e.candidate.stage === stage) recorder.candidate(e.candidate);
   recorder.phase(stage, episodes);
   const best = (): Candidate | undefined => bestCandidate(context, definition, tracker);
-  recorder.update({ episode: scorer.episode, best: best() ?? null }, true);
+  recorder.update({ episode: scorer.episode, best: bestWithinGoal() ?? null }, true);
 
-  const limit = config.search.scorings ?? Number.POSITIVE_INFINITY;
   const began = performance.now();
   const first = scorer.episode;
   const pending: Array<{ outcome: Outcome; episode: number }> = [];
@@ -153,6 +161,7 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
     tracker.see(opening.outcome);
     addCandidate(opening.outcome, 0);
   }
+  let end: StageEnd = 'complete';
   try {
     await runEpisodes({
       agent,
@@ -161,7 +170,12 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
       credit: method.credit,
       done: scorer.episode,
       signal: context.signal,
-      stop: () => context.expired() || scorer.scorings >= limit,
+      stop: (actors) => {
+        if (context.expired()) end = 'time-limit';
+        else if (scorer.scorings + actors > limit) end = 'scorings-limit';
+        return end !== 'complete';
+      },
+      mostActors: () => limit - scorer.scorings,
       reward: (outcome) => tracker.value(outcome),
       onOutcome: (outcome, _actor, episode) => {
         if (!scorer.describe(outcome)) return;
@@ -172,7 +186,7 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
         updates++;
         recorder.diagnostics(episode, updates, diagnostics);
       },
-      onRound: ({ episodes: ended }) => {
+      onRound: async ({ episodes: ended }) => {
         for (const p of pending.splice(0)) addCandidate(p.outcome, p.episode);
         scorer.episode = ended;
         tracker.episode = ended;
@@ -184,13 +198,14 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
           agent: agent.state(),
           flops: tracker.state() ?? null,
         };
-        folder.writeJson(checkpointPath, checkpoint);
+        writeFileAtomic(checkpointPath, JSON.stringify(checkpoint));
         recorder.write({ type: 'checkpoint', episode: ended });
         recorder.writeFront();
+        await keepBest();
         const perEpisode = (performance.now() - began) / 1000 / (ended - first);
         const byScorings = limit === Number.POSITIVE_INFINITY ? episodes - ended : ((limit - scorer.scorings) / scorer.scorings) * ended;
         recorder.update(
-          { episode: ended, best: best() ?? null, secondsLeft: perEpisode * Math.max(0, Math.min(episodes - ended, byScorings)) },
+          { episode: ended, best: bestWithinGoal() ?? null, secondsLeft: perEpisode * Math.max(0, Math.min(episodes - ended, byScorings)) },
           true,
         );
       },
@@ -200,10 +215,32 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
   }
   // A stage that was cut short within a round still counts what it had measured.
   for (const p of pending.splice(0)) addCandidate(p.outcome, p.episode);
-  const end: StageEnd = context.expired() ? 'time-limit' : scorer.scorings >= limit ? 'scorings-limit' : 'complete';
-  return { best: best(), end, scorings: scorer.scorings, completePolicies: scorer.completePolicies, updates };
+  // Cut short before the first complete policy: the uniform one keeps the budget all the same.
+  if (!best()) {
+    const { outcome } = await playUniform(environments[0], definition.uniformAction);
+    tracker.see(outcome);
+    addCandidate(outcome, scorer.episode, 'uniform');
+  }
+  await keepBest();
+  const result: StageResult = { best: best(), end, scorings: scorer.scorings, completePolicies: scorer.completePolicies, updates };
+  recorder.write({ type: 'measurement', key: endKey, result });
+  return result;
 
-  function addCandidate(outcome: Outcome, episode: number): void {
+  function bestWithinGoal(): Candidate | undefined {
+    const candidate = best();
+    return candidate && definition.excess(candidate) === 0 ? candidate : undefined;
+  }
+
+  /** The best so far as a model and, beside it, what it is. */
+  async function keepBest(): Promise<void> {
+    const candidate = best();
+    const path = folder.best('policy.json');
+    if (!candidate || folder.readJson<Candidate>(path)?.id === candidate.id) return;
+    await definition.keep(candidate, folder.best('model.onnx'));
+    folder.writeJson(path, candidate);
+  }
+
+  function addCandidate(outcome: Outcome, episode: number, origin: string = method.name): void {
     const { policy, partial } = scorer.describe(outcome)!;
     const latency = outcome.measures['latency'];
     const reward = tracker.value(outcome);
@@ -218,7 +255,7 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
       ...(latency === undefined ? {} : { latency: [{ batch: 1, median: latency, low: latency, high: latency, runs: 1 }] }),
       reward,
       episode,
-      origin: method.name,
+      origin,
       partial,
     });
     if (!partial) {
@@ -248,26 +285,29 @@ async function playUniform(environment: Environment, action: number): Promise<{ 
   }
 }
 
-/** The best complete candidate of a stage within the goal: by accuracy where all keep one budget, else by the reward at the end of the run. */
-function bestCandidate({ recorder }: RunContext, definition: StageDefinition, tracker: RewardTracker): Candidate | undefined {
-  let best: { candidate: Candidate; score: number } | undefined;
+/**
+ * The best complete candidate of a stage, with its reward as of now (F_low and F_high have moved since it was measured): the one that
+ * is least beyond the goal's limits; of those within, by accuracy where all keep one budget, else by the reward.
+ */
+function bestCandidate({ recorder, original }: RunContext, definition: StageDefinition, tracker: RewardTracker): Candidate | undefined {
+  let best: { candidate: Candidate; excess: number; score: number } | undefined;
   for (const candidate of recorder.candidates.values()) {
-    if (candidate.stage !== definition.stage || candidate.partial || !definition.withinGoal(candidate)) continue;
-    const score = definition.rankByAccuracy ? candidate.accuracy : tracker.value(outcomeOf(candidate));
-    const tie = best && score === best.score && candidate.cost.weightBytes < best.candidate.cost.weightBytes;
-    if (!best || score > best.score || tie) best = { candidate, score };
+    if (candidate.stage !== definition.stage || candidate.partial) continue;
+    const excess = definition.excess(candidate);
+    const score = definition.rankByAccuracy ? candidate.accuracy : tracker.value(outcomeOf(candidate, original.params));
+    const better =
+      !best ||
+      excess < best.excess ||
+      (excess === best.excess &&
+        (score > best.score || (score === best.score && candidate.cost.weightBytes < best.candidate.cost.weightBytes)));
+    if (better) best = { candidate, excess, score };
   }
-  return best?.candidate;
+  return best && { ...best.candidate, reward: tracker.value(outcomeOf(best.candidate, original.params)) };
 }
 
-const outcomeOf = (c: Candidate): Outcome => ({
-  accuracy: c.accuracy,
-  flops: c.cost.macs,
-  measures: {
-    params: c.cost.params,
-    bytes: c.cost.weightBytes,
-    sparsity: 0,
-    ...(c.cost.channels === undefined ? {} : { channels: c.cost.channels }),
-    ...(c.latency?.[0] ? { latency: c.latency[0].median } : {}),
-  },
-});
+/** The outcome that a complete candidate was measured with. */
+function outcomeOf(candidate: Candidate, originalParams: number): Outcome {
+  const { accuracy, flops, ...measures } = measuresOf(candidate, originalParams);
+  const decided = Object.keys(candidate.stage === 'prune' ? candidate.policy.ratios : candidate.policy.bits).length;
+  return { accuracy, flops, measures: { ...measures, layer: decided - 1 } };
+}

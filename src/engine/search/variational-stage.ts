@@ -2,6 +2,8 @@
  * Variational pruning of stage 1 (dimensions H and W): information dropout says how noisy each unit may be, the weights that carry
  * least signal are masked step by step, and the network is retrained with the masks held (methods.md §1).
  */
+
+import type { BatchPipeline } from '../data/batches';
 import { UserError } from '../errors';
 import { countCosts } from '../graph/costs';
 import { type Layer, quantizableLayers } from '../graph/layers';
@@ -13,9 +15,10 @@ import { elementScores, selectElements } from '../pruning/variational';
 import { Random } from '../random';
 import { accuracyOf } from '../runtime/evaluate';
 import { fitModel } from '../training/fit';
-import { noiseSite, trainWithInformationDropout } from '../training/information-dropout';
-import { trainingBatches, tuningOptions } from './recover';
+import { type LayerNoise, noiseSite, trainWithInformationDropout } from '../training/information-dropout';
+import { epochCheckpoints, trainingBatches, tuningOptions } from './recover';
 import type { RunContext } from './run-context';
+import { savedModel } from './saved-model';
 
 export interface VariationalResult {
   readonly model: Model;
@@ -29,24 +32,28 @@ export interface VariationalResult {
 const RAMP = 0.6;
 
 export async function variationalStage(context: RunContext, model: Model): Promise<VariationalResult> {
-  const { config, prepared, recorder, cores } = context;
-  const settings = config.pruning.variational;
   const source = trainingBatches(context, 'variational');
   if (!source)
     throw new UserError(
       'variational pruning needs training samples',
       'Give the data a train part, or turn "pruning.variational.enabled" off.',
     );
+  try {
+    return await pruneElements(context, model, source);
+  } finally {
+    await source.close();
+  }
+}
+
+async function pruneElements(context: RunContext, model: Model, source: BatchPipeline): Promise<VariationalResult> {
+  const { config, prepared, recorder, cores } = context;
+  const settings = config.pruning.variational;
   const layers = quantizableLayers(model);
   const noisy = layers.filter((l) => canTakeNoise(model, l)).map((l) => l.node.outputs[0]);
   const before = await accuracyOf(model, prepared.data.search, { threads: cores });
   recorder.phase('recover', settings.epochs + settings.retrainEpochs);
-  const trained = await trainWithInformationDropout(model, source, {
-    ...tuningOptions(context, settings.epochs, config.recovery.learningRate),
-    random: new Random(config.seed).fork('information-dropout'),
-    noise: { layers: noisy, beta: settings.beta, alphaMax: settings.alphaMax },
-  });
-  const probability = new Map(trained.noise.map((n) => [n.layer, n.dropProbability]));
+  const trained = await trainedWithNoise(context, model, source, noisy);
+  const probability = new Map(trained.noise.map((n) => [n.layer, Float32Array.from(n.dropProbability)]));
   const rms = await inputRms(trained.model, layers, prepared.data.calibration, { threads: cores });
   const draws = new Random(config.seed).fork('masks');
 
@@ -64,13 +71,15 @@ export async function variationalStage(context: RunContext, model: Model): Promi
   const total = sizes.reduce((a, t) => a + t.size, 0);
   const macs = countCosts(trained.model).macs;
   /** Masks at a sparsity between 0 and the target, from the weights of the moment. */
-  const masksAt = (share: number, weightsOf: (l: Layer) => Float32Array): Map<string, Float32Array> => {
+  const masksAt = (share: number, step: number, weightsOf: (l: Layer) => Float32Array): Map<string, Float32Array> => {
     const sparsity = settings.targetSparsity * share;
     if (settings.stochastic) {
+      // Each step has draws of its own, so that a resumed run draws the same.
+      const own = draws.fork(`step ${step}`);
       return new Map(
         layers.map((l, i) => [
           l.weight,
-          selectElements({ ...scoresOf(l, weightsOf(l), sizes[i].dims), fraction: sparsity, stochastic: draws }),
+          selectElements({ ...scoresOf(l, weightsOf(l), sizes[i].dims), fraction: sparsity, stochastic: own }),
         ]),
       );
     }
@@ -91,15 +100,19 @@ export async function variationalStage(context: RunContext, model: Model): Promi
   const cubic = (step: number, steps: number): number => 1 - (1 - Math.min(1, step / steps)) ** 3;
   const rampSteps = ramp * source.batchesPerEpoch;
   const every = Math.max(1, Math.floor(source.batchesPerEpoch / 8));
-  const start = masksAt(0, (l) => trained.model.graph.initializers.get(l.weight)!.floats());
+  const start = masksAt(0, 0, (l) => trained.model.graph.initializers.get(l.weight)!.floats());
   const final = new Map(start);
   const retrained = await fitModel(trained.model, source, {
     ...tuningOptions(context, epochs, config.recovery.learningRate),
+    ...epochCheckpoints(context, 'variational'),
     masks: start,
+    onResume: (trainer) => {
+      for (const name of start.keys()) final.set(name, trainer.mask(name));
+    },
     onStep: (trainer) => {
       const step = trainer.stepCount;
       if (step > rampSteps || (step % every !== 0 && step !== rampSteps)) return;
-      for (const [name, mask] of masksAt(cubic(step, rampSteps), (l) => trainer.parameter(l.weight))) {
+      for (const [name, mask] of masksAt(cubic(step, rampSteps), step, (l) => trainer.parameter(l.weight))) {
         trainer.setMask(name, mask);
         final.set(name, mask);
       }
@@ -118,6 +131,38 @@ export async function variationalStage(context: RunContext, model: Model): Promi
       ]),
     ),
   };
+}
+
+/** Written beside the model: noise by layer. */
+interface SavedNoise {
+  readonly layer: string;
+  readonly dropProbability: readonly number[];
+}
+
+/**
+ * Fine-tuning with noise, kept once it is done. Its draws are onnxruntime's own, so a run that is killed in it does it again from the
+ * beginning, to the same end.
+ */
+async function trainedWithNoise(
+  context: RunContext,
+  model: Model,
+  source: BatchPipeline,
+  layers: readonly string[],
+): Promise<{ model: Model; noise: readonly SavedNoise[] }> {
+  const { config, folder } = context;
+  const settings = config.pruning.variational;
+  const path = folder.checkpoint('noise.json');
+  const trained = await savedModel(context, 'noisy.onnx', async () => {
+    const result = await trainWithInformationDropout(model, source, {
+      ...tuningOptions(context, settings.epochs, config.recovery.learningRate),
+      random: new Random(config.seed).fork('information-dropout'),
+      noise: { layers, beta: settings.beta, alphaMax: settings.alphaMax },
+    });
+    const noise = result.noise.map((n: LayerNoise): SavedNoise => ({ layer: n.layer, dropProbability: [...n.dropProbability] }));
+    folder.writeJson(path, noise);
+    return result.model;
+  });
+  return { model: trained, noise: folder.readJson<SavedNoise[]>(path)! };
 }
 
 function canTakeNoise(model: Model, layer: Layer): boolean {

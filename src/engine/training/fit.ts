@@ -1,10 +1,11 @@
 /** Training over epochs: batches, schedule, teacher, progress, stopping, and which epoch's weights are kept. */
 import type { Batch } from '../data/dataset';
 import { UserError } from '../errors';
+import { modelBytes, parseModel } from '../onnx/file';
 import type { Model } from '../onnx/model';
 import { type LearningRate, type LearningRateOptions, learningRate } from './schedule';
 import { Teacher } from './teacher';
-import { Trainer, type TrainerOptions } from './trainer';
+import { Trainer, type TrainerOptions, type TrainerState } from './trainer';
 
 /** Where batches come from; each epoch may draw and augment them anew. */
 export interface BatchSource {
@@ -35,6 +36,16 @@ export interface EpochRecord {
   readonly validation?: number;
 }
 
+/** Training after some epochs: plain data, fit for `node:v8` serialisation. */
+export interface FitState {
+  /** Epochs done. */
+  readonly epochs: number;
+  readonly trainer: TrainerState;
+  readonly history: readonly EpochRecord[];
+  /** Where epochs are validated: the best so far, its model as file bytes. */
+  readonly best?: { readonly model: Uint8Array; readonly epoch: number; readonly validation: number };
+}
+
 export interface FitOptions extends TrainerOptions {
   readonly epochs: number;
   readonly learningRate: LearningRateOptions | LearningRate;
@@ -49,6 +60,16 @@ export interface FitOptions extends TrainerOptions {
   readonly onStep?: (trainer: Trainer, epoch: number) => void;
   /** Called after each epoch, before `validate`: refreshes scales or masks. */
   readonly onEpoch?: (trainer: Trainer, epoch: number) => void | Promise<void>;
+  /**
+   * Called at the end of each epoch with all that the rest depends on; a training that goes on from it (`resumeFrom`) ends with the very
+   * same weights. Not called where the graph draws random numbers (Dropout, information dropout): the state of those draws is
+   * onnxruntime's own and cannot be kept, so such a training is repeated from its beginning.
+   */
+  readonly onCheckpoint?: (state: FitState) => void | Promise<void>;
+  /** Goes on behind the epochs of this state, which a training of the same model with the same options gave. */
+  readonly resumeFrom?: FitState;
+  /** Called once where training goes on from `resumeFrom`, when the trainer is as it was. */
+  readonly onResume?: (trainer: Trainer) => void;
 }
 
 export interface FitResult {
@@ -76,12 +97,19 @@ export async function fitModel(model: Model, source: BatchSource, options: FitOp
       if (!options.teachers?.length) throw new Error('the loss distils, but there is no teacher');
       teacher = await Teacher.create(options.teachers, options.batch, { threads: options.threads });
     }
-    const history: EpochRecord[] = [];
-    let best: { model: Model; epoch: number; validation: number } | undefined;
+    const { resumeFrom } = options;
+    if (resumeFrom) {
+      trainer.restore(resumeFrom.trainer);
+      options.onResume?.(trainer);
+    }
+    const before = resumeFrom?.epochs ?? 0;
+    const history: EpochRecord[] = [...(resumeFrom?.history ?? [])];
+    let best = resumeFrom?.best && { ...resumeFrom.best, model: parseModel(resumeFrom.best.model) };
     const steps = epochs * source.batchesPerEpoch;
     const started = performance.now();
+    const skipped = before * source.batchesPerEpoch;
     let made = 0;
-    for (let epoch = 0; epoch < epochs; epoch++) {
+    for (let epoch = before; epoch < epochs; epoch++) {
       let lossSum = 0;
       let correct = 0;
       let count = 0;
@@ -99,11 +127,11 @@ export async function fitModel(model: Model, source: BatchSource, options: FitOp
         options.onProgress?.({
           epoch,
           epochs,
-          step: made,
+          step: skipped + made,
           steps,
           loss: lossSum / count,
           accuracy: correct / (count * options.batch),
-          secondsLeft: ((performance.now() - started) / 1000 / made) * Math.max(0, steps - made),
+          secondsLeft: ((performance.now() - started) / 1000 / made) * Math.max(0, steps - skipped - made),
         });
       }
       if (count === 0) {
@@ -121,6 +149,14 @@ export async function fitModel(model: Model, source: BatchSource, options: FitOp
         if (!best || validation > best.validation) best = { model: candidate, epoch, validation };
       } else {
         history.push(record);
+      }
+      if (options.onCheckpoint && !trainer.draws) {
+        await options.onCheckpoint({
+          epochs: epoch + 1,
+          trainer: trainer.state(),
+          history: [...history],
+          best: best && { ...best, model: modelBytes(best.model) },
+        });
       }
     }
     return { model: best?.model ?? trainer.model(), history, bestEpoch: best?.epoch ?? epochs - 1 };

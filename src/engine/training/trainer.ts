@@ -27,12 +27,18 @@ export interface StepResult {
   readonly correct: number;
 }
 
-/** Everything that changes in training, as plain buffers; random operators (Dropout) start their draws again after a restore into a new trainer. */
+/**
+ * Everything that changes in training, as plain buffers, fit for `node:v8` serialisation. Random operators (Dropout) start their draws
+ * again after a restore into a new trainer (see `Trainer.draws`).
+ */
 export interface TrainerState {
   readonly steps: number;
   readonly weights: Readonly<Record<string, Float32Array>>;
   readonly velocities: Readonly<Record<string, Float32Array>>;
   readonly statistics: Readonly<Record<string, Float32Array>>;
+  /** Masks and scales of quantisers as they were last set; absent: left as they are. */
+  readonly masks?: Readonly<Record<string, Float32Array>>;
+  readonly scales?: Readonly<Record<string, Float32Array>>;
 }
 
 interface Buffers {
@@ -175,6 +181,25 @@ export class Trainer {
     return value;
   }
 
+  /** True where the graph draws random numbers at each step, whose generator is not part of `state`. */
+  get draws(): boolean {
+    return this.graph.model.graph.nodes.some((n) => n.opType.startsWith('Random'));
+  }
+
+  /** A copy of the present mask of a masked parameter. */
+  mask(name: string): Float32Array {
+    const own = this.masks.get(name);
+    if (!own) throw new Error(`'${name}' has no mask`);
+    return own.slice();
+  }
+
+  /** A copy of the present scales of a quantised parameter. */
+  scales(name: string): Float32Array {
+    const quantizer = this.quantizers.get(name);
+    if (!quantizer) throw new Error(`'${name}' is not quantised`);
+    return quantizer.scales.slice();
+  }
+
   /** New scales for a quantised parameter, used from the next step on. */
   setScales(name: string, scales: Float32Array): void {
     const quantizer = this.quantizers.get(name);
@@ -216,7 +241,14 @@ export class Trainer {
     const { weights, velocities, statistics } = this.buffers[this.current];
     const copy = (from: ReadonlyMap<string, Float32Array>): Record<string, Float32Array> =>
       Object.fromEntries([...from].map(([name, values]) => [name, values.slice()]));
-    return { steps: this.steps, weights: copy(weights), velocities: copy(velocities), statistics: copy(statistics) };
+    return {
+      steps: this.steps,
+      weights: copy(weights),
+      velocities: copy(velocities),
+      statistics: copy(statistics),
+      masks: copy(this.masks),
+      scales: copy(new Map([...this.quantizers].map(([name, q]) => [name, q.scales]))),
+    };
   }
 
   /** Goes on from a state of a trainer of the same model. @throws RangeError where it belongs to another */
@@ -228,7 +260,18 @@ export class Trainer {
         if (state[part][name]?.length !== into.length) throw new RangeError(`the state does not fit: ${part} of '${name}'`);
       }
     }
+    const scales = new Map([...this.quantizers].map(([name, q]) => [name, q.scales]));
+    for (const [what, present, saved] of [
+      ['mask', this.masks, state.masks],
+      ['scales', scales, state.scales],
+    ] as const) {
+      for (const [name, values] of Object.entries(saved ?? {})) {
+        if (present.get(name)?.length !== values.length) throw new RangeError(`the state does not fit: ${what} of '${name}'`);
+      }
+    }
     for (const part of parts) for (const [name, into] of target[part]) into.set(state[part][name]);
+    for (const [name, values] of Object.entries(state.masks ?? {})) this.masks.get(name)!.set(values);
+    for (const [name, values] of Object.entries(state.scales ?? {})) scales.get(name)!.set(values);
     this.steps = state.steps;
   }
 
