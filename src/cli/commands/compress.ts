@@ -1,7 +1,7 @@
 /** `espalier compress <model|config>`: a whole run. */
 import { resolve } from 'node:path';
+import { chooseData } from '../../engine/search/choose-data';
 import { startRun } from '../../engine/search/run';
-import { chooseData } from '../choose-data';
 import { type ConfigOptions, configFrom } from '../config-input';
 import { printResult, shownRun } from '../run-command';
 import { threadFiles } from '../threads';

@@ -1,10 +1,10 @@
 /** `espalier sensitivity <model|config>`: accuracy with each group pruned alone and each layer quantised alone. */
 import { UserError } from '../../engine/errors';
+import { chooseData } from '../../engine/search/choose-data';
 import { formatPercent, formatSeconds } from '../../engine/search/figures';
 import { prepare } from '../../engine/search/prepare';
 import { SENSITIVITY_BITS, SENSITIVITY_RATIOS, scanSensitivity, sensitivityFolder } from '../../engine/search/sensitivity';
 import type { Sensitivity } from '../../protocol/layer-graph';
-import { chooseData } from '../choose-data';
 import { type ConfigOptions, configFrom } from '../config-input';
 import { interruptible } from '../interrupt';
 import { ProgressLine } from '../progress-line';

@@ -86,6 +86,11 @@ export class SnapshotBuilder {
     this.episodes.set(`${stage}:${episode}`, { stage, episode, reward, accuracy, flops, policy });
   }
 
+  /** True once an end was noted and the run has not gone on since. */
+  get ended(): boolean {
+    return this.end !== undefined;
+  }
+
   /** @param live what its process says of it; absent: a journal without an end is of a process that was killed */
   snapshot(live?: 'queued' | 'running'): RunSnapshot {
     const points = [...this.episodes.values()];

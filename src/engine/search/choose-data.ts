@@ -1,14 +1,14 @@
 /** Which of the data sets in a folder a model was made for: by its input shape, and where several fit, by how well it answers. */
-import type { DataSource, Dataset } from '../engine/data/dataset';
-import { knownDatasets, locateDataset } from '../engine/data/locate';
-import { normalizations } from '../engine/data/normalize';
-import { UserError } from '../engine/errors';
-import { normalize } from '../engine/graph/passes/normalize';
-import { loadModel } from '../engine/onnx/file';
-import type { Model } from '../engine/onnx/model';
-import { accuracyOf, checkFits, scoringSignature } from '../engine/runtime/evaluate';
-import { formatPercent } from '../engine/search/figures';
-import { materialize } from '../engine/search/prepare';
+import type { DataSource, Dataset } from '../data/dataset';
+import { knownDatasets, locateDataset } from '../data/locate';
+import { normalizations } from '../data/normalize';
+import { UserError } from '../errors';
+import { normalize } from '../graph/passes/normalize';
+import { loadModel } from '../onnx/file';
+import type { Model } from '../onnx/model';
+import { accuracyOf, checkFits, scoringSignature } from '../runtime/evaluate';
+import { formatPercent } from './figures';
+import { materialize } from './prepare';
 
 /** Images of each data set that are tried. */
 const PROBE = 500;

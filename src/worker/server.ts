@@ -1,0 +1,293 @@
+/** The requests of worker-messages.ts, served over the engine. */
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { type CancellationToken, type MessageConnection, ResponseError } from 'vscode-jsonrpc/node';
+import { version } from '../../package.json';
+import { loadTensorBackend } from '../engine/agents/tensor-backend';
+import { UserError } from '../engine/errors';
+import { layerGraph } from '../engine/graph/layer-graph';
+import { normalize } from '../engine/graph/passes/normalize';
+import { loadModel } from '../engine/onnx/file';
+import { runtimeVersion } from '../engine/runtime/onnxruntime';
+import { chooseData } from '../engine/search/choose-data';
+import { exportCandidate } from '../engine/search/export-candidate';
+import { prepare } from '../engine/search/prepare';
+import { thisMachine } from '../engine/search/recorder';
+import { isFinished } from '../engine/search/run';
+import { rewardContext } from '../engine/search/run-context';
+import { listRunFolders, RunFolder } from '../engine/search/run-folder';
+import { scanSensitivity, sensitivityFolder } from '../engine/search/sensitivity';
+import { cachedSensitivity } from '../engine/search/sensitivity-cache';
+import { readRunSnapshot } from '../engine/search/snapshot';
+import { type Config, configSchema } from '../protocol/config';
+import { type ConfigProblem, parseConfigText } from '../protocol/config-file';
+import type { Sensitivity } from '../protocol/layer-graph';
+import { rescore } from '../protocol/reward/rescore';
+import { compileReward } from '../protocol/reward/reward';
+import type { RunSnapshot } from '../protocol/run-summary';
+import * as messages from '../protocol/worker-messages';
+import { withLayout } from './layout';
+import { RunQueue } from './run-queue';
+
+const LEVELS: readonly messages.LogLevel[] = ['trace', 'debug', 'info', 'warning', 'error'];
+
+export interface ThreadFiles {
+  readonly actor?: string;
+  readonly augment?: string;
+  readonly sensitivity?: string;
+}
+
+export class WorkerServer {
+  private settings: messages.InitializeParams = { version, workspaceFolders: [], trusted: false, logLevel: 'info' };
+  private readonly queue: RunQueue;
+
+  constructor(
+    private readonly connection: MessageConnection,
+    private readonly threads: ThreadFiles,
+  ) {
+    this.queue = new RunQueue({
+      threads,
+      changed: (snapshot) => void connection.sendNotification(messages.runChanged, snapshot),
+      log: (level, message) => this.log(level, message),
+    });
+  }
+
+  listen(): void {
+    const { connection } = this;
+    const serve =
+      <P, R>(work: (params: P, signal: AbortSignal) => Promise<R>) =>
+      async (params: P, token: CancellationToken): Promise<R | ResponseError<messages.UserErrorData>> => {
+        const controller = new AbortController();
+        const cancelled = token.onCancellationRequested(() => controller.abort(new Error('cancelled')));
+        try {
+          return await work(params, controller.signal);
+        } catch (e) {
+          return this.failure(e);
+        } finally {
+          cancelled.dispose();
+        }
+      };
+    connection.onRequest(
+      messages.initialize,
+      serve((p) => this.initialize(p)),
+    );
+    connection.onRequest(
+      messages.inspectModel,
+      serve((p) => this.inspect(p)),
+    );
+    connection.onRequest(
+      messages.startRun,
+      serve((p) => this.start(p)),
+    );
+    connection.onRequest(
+      messages.resumeRun,
+      serve((p) => this.resume(p)),
+    );
+    connection.onRequest(
+      messages.stopRun,
+      serve((p) => this.stop(p)),
+    );
+    connection.onRequest(
+      messages.listRuns,
+      serve((p) => this.list(p)),
+    );
+    connection.onRequest(
+      messages.readRun,
+      serve((p) => this.read(p)),
+    );
+    connection.onRequest(
+      messages.sensitivity,
+      serve((p, signal) => this.sensitivity(p, signal)),
+    );
+    connection.onRequest(
+      messages.exportCandidate,
+      serve((p, signal) => this.export(p, signal)),
+    );
+    connection.onRequest(
+      messages.rescoreRun,
+      serve((p) => this.rescore(p)),
+    );
+    connection.listen();
+  }
+
+  /** Ends every run with all of it on disk. */
+  async close(): Promise<void> {
+    await this.queue.stopAll();
+    this.connection.dispose();
+  }
+
+  log(level: messages.LogLevel, message: string): void {
+    if (LEVELS.indexOf(level) >= LEVELS.indexOf(this.settings.logLevel))
+      void this.connection.sendNotification(messages.log, { level, message });
+  }
+
+  private failure(e: unknown): ResponseError<messages.UserErrorData> {
+    const error = e as Error;
+    if (e instanceof UserError) return new ResponseError(messages.USER_ERROR_CODE, e.message, { kind: 'user', hint: e.hint });
+    this.log('error', error.stack ?? error.message);
+    return new ResponseError(-32603, error.message);
+  }
+
+  private async initialize(params: messages.InitializeParams): Promise<messages.InitializeResult> {
+    if (params.version !== version)
+      throw new UserError(
+        `the extension is ${params.version}, but its worker is ${version}`,
+        'Reinstall the extension and reload the window.',
+      );
+    this.settings = params;
+    const backend = await loadTensorBackend('auto');
+    const versions = { espalier: version, node: process.versions.node, onnxruntime: await runtimeVersion(), tfjs: backend.name };
+    return { version, machine: thisMachine(), versions, backend: backend.name };
+  }
+
+  private async inspect({ path, layout }: messages.InspectModelParams) {
+    const { model } = normalize(loadModel(path));
+    const graph = layerGraph(model, { modelPath: path, sha256: sha256(path) });
+    return layout ? withLayout(graph) : graph;
+  }
+
+  private async start(params: messages.StartRunParams): Promise<messages.StartRunResult> {
+    const refused = (problems: readonly ConfigProblem[], message: string, hint?: string): messages.StartRunResult => ({
+      started: false,
+      problems,
+      message,
+      hint,
+    });
+    const text =
+      params.configText ?? (params.configPath && existsSync(params.configPath) ? readFileSync(params.configPath, 'utf8') : undefined);
+    if (text === undefined) return refused([], `${params.configPath ?? 'the config'}: no such file`);
+    const { config, problems } = parseConfigText(text);
+    if (!config) return refused(problems, problems[0].message);
+    try {
+      const begun = await this.queue.start({
+        config,
+        folder: params.folder,
+        configPath: params.configPath,
+        dataFolder: this.settings.dataFolder,
+      });
+      return { started: true, ...begun };
+    } catch (e) {
+      if (e instanceof UserError) return refused(problems, e.message, e.hint);
+      throw e;
+    }
+  }
+
+  private async resume({ folder }: messages.RunReference): Promise<messages.StartRunResult> {
+    const run = RunFolder.open(folder);
+    if (isFinished(folder))
+      return {
+        started: false,
+        problems: [],
+        message: `${run.id} is finished: there is nothing to resume`,
+        hint: `Its report is ${run.report}.`,
+      };
+    return { started: true, ...this.queue.resume(folder) };
+  }
+
+  private async stop({ folder }: messages.RunReference) {
+    const summary = await this.queue.stop(folder);
+    if (!summary) throw new UserError(`${folder} is not a run folder`);
+    return summary;
+  }
+
+  private async list({ folders }: messages.ListRunsParams) {
+    return listRunFolders(folders).flatMap((f) => (this.queue.live(f.path) ?? readRunSnapshot(f.path))?.summary ?? []);
+  }
+
+  private async read({ folder }: messages.RunReference): Promise<RunSnapshot> {
+    const snapshot = this.queue.live(folder) ?? readRunSnapshot(resolve(folder));
+    if (!snapshot) throw new UserError(`${folder} is not a run folder: it has no journal.jsonl`);
+    return snapshot;
+  }
+
+  private async sensitivity(params: messages.SensitivityParams, signal: AbortSignal): Promise<Sensitivity> {
+    const { modelPath, configPath, progressToken } = params;
+    const caches = this.cacheFolders(modelPath, configPath);
+    if (params.cachedOnly) {
+      const { model } = normalize(loadModel(modelPath));
+      const hash = sha256(modelPath);
+      const channels = new Map(layerGraph(model, { modelPath, sha256: hash }).groups.map((g) => [g.id, g.channels]));
+      for (const folder of caches) {
+        const cached = cachedSensitivity(folder, hash, channels);
+        if (cached) return { ...cached, modelPath };
+      }
+      return {
+        modelPath,
+        sha256: hash,
+        baseline: 0,
+        images: 1,
+        measure: 'accuracy',
+        groups: [],
+        layers: [],
+        done: 0,
+        total: 0,
+        seconds: 0,
+      };
+    }
+    const folder = dirname(configPath ?? modelPath);
+    const config = await this.sensitivityConfig(modelPath, configPath);
+    const tell = (message: string, fraction?: number): void => {
+      if (progressToken !== undefined)
+        void this.connection.sendNotification(messages.progress, { token: progressToken, message, fraction });
+    };
+    tell('Reading model and data');
+    const prepared = await prepare(config, { folder, dataFolder: this.settings.dataFolder, threads: config.threads, signal });
+    return scanSensitivity(prepared, config, {
+      groups: params.groups,
+      layers: params.layers,
+      refresh: params.refresh,
+      cacheFolder: caches[0],
+      threadFile: this.threads.sensitivity,
+      signal,
+      onProgress: (s) => {
+        tell(`${s.done} of ${s.total} points`, s.total > 0 ? s.done / s.total : undefined);
+        void this.connection.sendNotification(messages.sensitivityChanged, s);
+      },
+    });
+  }
+
+  /** The config's, with the model that was asked for; without a config the defaults, and the data set that suits the model. */
+  private async sensitivityConfig(modelPath: string, configPath: string | undefined): Promise<Config> {
+    if (configPath !== undefined) {
+      const { config, problems } = parseConfigText(readFileSync(configPath, 'utf8'));
+      if (!config) throw new UserError(`${configPath}: ${problems[0].message}`, 'Correct the config.');
+      return { ...config, model: modelPath };
+    }
+    const { name } = await chooseData(modelPath, this.settings.dataFolder);
+    return configSchema.parse({ model: modelPath, data: { name } });
+  }
+
+  /** Where scans may be cached, the place for new ones first. */
+  private cacheFolders(modelPath: string, configPath: string | undefined): string[] {
+    const inside = this.settings.workspaceFolders.find((f) => !relative(f, modelPath).startsWith('..'));
+    const folders = [configPath && dirname(configPath), inside, ...this.settings.workspaceFolders, dirname(modelPath)];
+    return [...new Set(folders.filter((f): f is string => f !== undefined && f !== '').map(sensitivityFolder))];
+  }
+
+  private async export({ folder, candidate, to, format }: messages.ExportCandidateParams, signal: AbortSignal) {
+    if (format !== 'onnx') throw new UserError(`there is no export format '${format}'`, 'Known: onnx.');
+    return exportCandidate(folder, candidate, to, { dataFolder: this.settings.dataFolder, signal });
+  }
+
+  private async rescore({ folder, stage, reward, constants }: messages.RescoreParams): Promise<messages.RescoreResult> {
+    const { reward: compiled, problems } = compileReward(reward, constants);
+    if (!compiled) return { problems };
+    const snapshot = await this.read({ folder });
+    const run = RunFolder.open(folder);
+    const parsed = configSchema.safeParse(run.readJson<{ config: unknown }>(run.config)?.config);
+    if (!parsed.success) throw new UserError(`${run.config} is damaged`, 'Start the run anew.');
+    if (!snapshot.measures0) throw new UserError(`run ${run.id} has measured nothing yet`, 'Wait for its first episode.');
+    const candidates = snapshot.candidates.filter((c) => c.stage === stage);
+    const context = rewardContext({ config: parsed.data, original: snapshot.measures0 });
+    return { rescoring: rescore(candidates, compiled, context), formula: compiled.formula };
+  }
+}
+
+const sha256 = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex');
+
+/** The bundled threads, which lie beside the worker's own bundle. */
+export function threadFilesIn(folder: string): ThreadFiles {
+  const bundled = (name: string): string | undefined => (existsSync(join(folder, name)) ? join(folder, name) : undefined);
+  return { actor: bundled('actor-thread.js'), augment: bundled('augment-thread.js'), sensitivity: bundled('sensitivity-thread.js') };
+}

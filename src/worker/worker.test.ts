@@ -1,0 +1,174 @@
+/** The worker as the extension runs it: forked, over JSON-RPC. */
+import { type ChildProcess, execFileSync, fork } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  CancellationTokenSource,
+  createMessageConnection,
+  IPCMessageReader,
+  IPCMessageWriter,
+  type MessageConnection,
+} from 'vscode-jsonrpc/node';
+import { version } from '../../package.json';
+import { lenet5 } from '../engine/architectures/lenet5';
+import { saveModel } from '../engine/onnx/file';
+import { Random } from '../engine/random';
+import { layerGraphSchema, type Sensitivity } from '../protocol/layer-graph';
+import { type RunSnapshot, runSnapshotSchema } from '../protocol/run-summary';
+import * as messages from '../protocol/worker-messages';
+
+const folder = mkdtempSync(join(tmpdir(), 'espalier-worker-'));
+const modelPath = join(folder, 'net.onnx');
+const text = (episodes: number): string =>
+  JSON.stringify({
+    model: 'net.onnx',
+    data: { name: 'digits', digits: { train: 300, test: 100 } },
+    search: { episodes, actors: 1 },
+    recovery: { epochs: 0 },
+    quantization: { epochs: 0 },
+    output: { folder: 'runs' },
+    threads: 1,
+  });
+
+let child: ChildProcess;
+let connection: MessageConnection;
+const snapshots: RunSnapshot[] = [];
+
+async function until(folderOfRun: string, done: (s: RunSnapshot) => boolean): Promise<RunSnapshot> {
+  for (;;) {
+    const found = snapshots.find((s) => s.summary.folder === folderOfRun && done(s));
+    if (found) return found;
+    await new Promise((r) => setTimeout(r, 50));
+  }
+}
+
+beforeAll(async () => {
+  const root = resolve(__dirname, '../..');
+  execFileSync(
+    process.execPath,
+    ['esbuild.mjs', '--quiet', '--only=worker,actor-thread,augment-thread,sensitivity-thread', '--outdir=dist/test-worker'],
+    { cwd: root },
+  );
+  saveModel(lenet5.build({ classes: 10, random: new Random(1) }), modelPath);
+  child = fork(join(root, 'dist/test-worker/worker.js'), { cwd: folder, env: { ...process.env, ESPALIER_DATA: '' } });
+  connection = createMessageConnection(new IPCMessageReader(child), new IPCMessageWriter(child));
+  connection.onNotification(messages.runChanged, (s) => void snapshots.push(s));
+  connection.listen();
+  const result = await connection.sendRequest(messages.initialize, {
+    version,
+    workspaceFolders: [folder],
+    trusted: true,
+    logLevel: 'info',
+  });
+  expect(result).toMatchObject({ version, machine: { cores: expect.any(Number) } });
+}, 60_000);
+
+afterAll(() => {
+  connection?.dispose();
+  child?.kill();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe('the worker', () => {
+  it('shows a model with its layout', async () => {
+    const graph = await connection.sendRequest(messages.inspectModel, { path: modelPath, layout: true });
+    expect(() => layerGraphSchema.parse(graph)).not.toThrow();
+    const { nodes } = graph.layout!;
+    expect(Object.keys(nodes)).toHaveLength(graph.nodes.length);
+    expect(nodes['conv2'].y).toBeGreaterThan(nodes['conv1'].y + nodes['conv1'].height - 1);
+  });
+
+  it('answers errors that people can act on as such', async () => {
+    const failing = connection.sendRequest(messages.inspectModel, { path: join(folder, 'nowhere.onnx') });
+    await expect(failing).rejects.toMatchObject({ code: messages.USER_ERROR_CODE, message: expect.stringContaining('no such file') });
+  });
+
+  it('refuses a run that cannot work, and writes nothing', async () => {
+    const wrong = await connection.sendRequest(messages.startRun, { configText: '{ "model": "net.onnx", "sead": 1 }', folder });
+    expect(wrong).toMatchObject({ started: false, problems: [{ suggestion: 'seed' }] });
+    const data = await connection.sendRequest(messages.startRun, {
+      configText: '{ "model": "net.onnx", "data": { "name": "cifar10" } }',
+      folder,
+    });
+    expect(data).toMatchObject({ started: false, message: expect.stringContaining('cifar10') });
+    expect(existsSync(join(folder, 'runs'))).toBe(false);
+  });
+
+  it('runs one after the other, tells whole snapshots, stops, resumes, exports and ranks anew', async () => {
+    const begin = async (episodes: number) => {
+      const result = await connection.sendRequest(messages.startRun, { configText: text(episodes), folder });
+      if (!result.started) throw new Error(result.message);
+      return result.folder;
+    };
+    const long = await begin(500);
+    const short = await begin(3);
+    expect((await until(short, (s) => s.summary.status === 'queued')).summary).toMatchObject({ name: 'net', status: 'queued' });
+    await until(long, (s) => s.episodes.length > 0);
+    const stopped = await connection.sendRequest(messages.stopRun, { folder: long });
+    expect(stopped).toMatchObject({ status: 'interrupted', resumable: true });
+
+    const finished = await until(short, (s) => s.summary.status === 'finished');
+    expect(() => runSnapshotSchema.parse(finished)).not.toThrow();
+    expect(finished.summary.best?.stage).toBe('final');
+    const revisions = snapshots.filter((s) => s.summary.folder === short).map((s) => s.revision);
+    expect(revisions).toEqual([...revisions].sort((a, b) => a - b));
+    const listed = await connection.sendRequest(messages.listRuns, { folders: [join(folder, 'runs')] });
+    expect(listed.map((r) => r.status).sort()).toEqual(['finished', 'interrupted']);
+    expect(await connection.sendRequest(messages.resumeRun, { folder: short })).toMatchObject({
+      started: false,
+      message: expect.stringContaining('is finished'),
+    });
+
+    const rescored = await connection.sendRequest(messages.rescoreRun, {
+      folder: short,
+      stage: 'prune',
+      reward: 'accuracy - flops / flops0',
+      constants: {},
+    });
+    if ('problems' in rescored) throw new Error(rescored.problems[0].message);
+    expect(rescored.rescoring.ranked.length).toBeGreaterThan(0);
+    expect(
+      await connection.sendRequest(messages.rescoreRun, { folder: short, stage: 'prune', reward: 'acuracy', constants: {} }),
+    ).toMatchObject({
+      problems: [{ suggestion: 'accuracy' }],
+    });
+
+    for (const stage of ['prune', 'quantize', 'final']) {
+      const candidate = finished.candidates.find((c) => c.stage === stage)!;
+      const to = join(folder, `${stage}.onnx`);
+      const exported = await connection.sendRequest(messages.exportCandidate, {
+        folder: short,
+        candidate: candidate.id,
+        to,
+        format: 'onnx',
+      });
+      expect(exported).toMatchObject({ files: [to], fileBytes: expect.any(Number), images: 100 });
+    }
+
+    const resumed = await connection.sendRequest(messages.resumeRun, { folder: long });
+    expect(resumed).toMatchObject({ started: true, folder: long });
+    const before = stopped.episode;
+    await until(long, (s) => s.summary.status === 'running' && s.summary.episode > before);
+    await connection.sendRequest(messages.stopRun, { folder: long });
+  }, 60_000);
+
+  it('scans sensitivity, can be cancelled, and answers at once from what is kept', async () => {
+    const configPath = join(folder, 'net.espalier.json');
+    writeFileSync(configPath, text(3));
+    const seen: Sensitivity[] = [];
+    connection.onNotification(messages.sensitivityChanged, (s) => void seen.push(s));
+    const source = new CancellationTokenSource();
+    const cancelled = connection.sendRequest(messages.sensitivity, { modelPath, configPath }, source.token);
+    while (seen.length === 0) await new Promise((r) => setTimeout(r, 20));
+    source.cancel();
+    await expect(cancelled).rejects.toThrow();
+    const partial = await connection.sendRequest(messages.sensitivity, { modelPath, configPath, cachedOnly: true });
+    expect(partial.groups.length).toBeGreaterThan(0);
+    const whole = await connection.sendRequest(messages.sensitivity, { modelPath, configPath });
+    expect(whole.done).toBe(whole.total);
+    expect(whole.groups[0].points).toMatchObject(partial.groups[0].points.map(({ channels, accuracy }) => ({ channels, accuracy })));
+    expect(readdirSync(join(folder, '.espalier', 'sensitivity'))).toHaveLength(1);
+  });
+});
