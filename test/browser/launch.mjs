@@ -19,6 +19,15 @@ export async function launchBrowser() {
   return chromium.launch({
     executablePath: await chromiumPath(),
     headless: true,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-sync', '--disable-dev-shm-usage'],
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-sync',
+      '--disable-dev-shm-usage',
+      '--disable-lcd-text',
+    ],
   });
 }

@@ -13,10 +13,16 @@ const marker = join(here, 'node_modules', '.espalier-installed');
 
 /** Installs the packages unless those of this lock file are there. */
 export function installBrowserPackages() {
-  const wanted = createHash('sha256').update(readFileSync(join(here, 'package-lock.json'))).digest('hex');
+  const wanted = createHash('sha256')
+    .update(readFileSync(join(here, 'package-lock.json')))
+    .digest('hex');
   if (existsSync(marker) && readFileSync(marker, 'utf8') === wanted) return;
   const windows = process.platform === 'win32';
-  execFileSync(windows ? 'npm.cmd' : 'npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: here, stdio: 'inherit', shell: windows });
+  execFileSync(windows ? 'npm.cmd' : 'npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], {
+    cwd: here,
+    stdio: 'inherit',
+    shell: windows,
+  });
   writeFileSync(marker, wanted);
 }
 

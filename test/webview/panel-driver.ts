@@ -34,7 +34,11 @@ export interface Violation {
 interface PanelWindow extends Window {
   sent: PanelToHost[];
   violations: string[];
-  axe: { run: (options: unknown) => Promise<{ violations: Array<{ id: string; help: string; nodes: Array<{ target: unknown[]; failureSummary?: string }> }> }> };
+  axe: {
+    run: (
+      options: unknown,
+    ) => Promise<{ violations: Array<{ id: string; help: string; nodes: Array<{ target: unknown[]; failureSummary?: string }> }> }>;
+  };
 }
 
 export class Panel {
@@ -47,6 +51,8 @@ export class Panel {
     const { theme = 'dark', width = 1400, height = 900, show, errors = {}, editorApi = false } = options;
     const context = await browser.newContext({ viewport: { width, height }, reducedMotion: 'reduce', deviceScaleFactor: 1 });
     const page = await context.newPage();
+    // Well below a test's own limit, so that a failure says which step it was.
+    page.setDefaultTimeout(8000);
     const files: Record<string, { contentType: string; body: string }> = {
       '/': {
         contentType: 'text/html',
@@ -64,7 +70,9 @@ export class Panel {
         const view = window as unknown as PanelWindow;
         view.sent = [];
         view.violations = [];
-        document.addEventListener('securitypolicyviolation', (event) => view.violations.push(`${event.violatedDirective}: ${event.sourceFile}:${event.lineNumber} ${event.sample}`));
+        document.addEventListener('securitypolicyviolation', (event) =>
+          view.violations.push(`${event.violatedDirective}: ${event.sourceFile}:${event.lineNumber} ${event.sample}`),
+        );
         const dress = (): void => {
           for (const [name, value] of Object.entries(variables)) document.documentElement.style.setProperty(name, value);
           document.body.className = bodyClass;
@@ -74,7 +82,11 @@ export class Panel {
         const receive = (message: PanelToHost): void => {
           view.sent.push(message);
           if (message.type === 'ready' && first) window.postMessage(first, '*');
-          if ('id' in message) window.postMessage({ type: 'response', id: message.id, ...(answers[message.type] ? { error: answers[message.type] } : {}) }, '*');
+          if ('id' in message)
+            window.postMessage(
+              { type: 'response', id: message.id, ...(answers[message.type] ? { error: answers[message.type] } : {}) },
+              '*',
+            );
         };
         window.addEventListener('panel-message', (event) => receive((event as CustomEvent<PanelToHost>).detail));
         if (api) {
@@ -132,6 +144,14 @@ export class Panel {
 
   card(name: string) {
     return this.page.locator(`[data-item="${name}"]`);
+  }
+
+  /** Clicks a point of the Pareto front, where others may lie over it. */
+  async clickCandidate(id: string): Promise<void> {
+    const mark = this.page.locator(`#pareto-${id} .mark`);
+    await mark.scrollIntoViewIfNeeded();
+    const box = (await mark.boundingBox())!;
+    await this.page.mouse.click(box.x + box.width / 2, box.y + box.height / 2);
   }
 
   async close(): Promise<void> {

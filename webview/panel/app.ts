@@ -56,7 +56,8 @@ export class App {
       chooseCandidate: (id) => this.chooseCandidate(id),
       activateCandidate: (id) => {
         this.activeCandidate = id;
-        this.request();
+        // At once: the next key counts from here.
+        this.draw();
       },
       showAxis: (axis) => {
         this.axis = axis;
@@ -160,6 +161,7 @@ export class App {
 
   private selectItem(item: GraphItem): void {
     this.setView({ ...this.state.view, selectedNode: item.id });
+    this.graphView.reveal(item.id);
     this.announce(t('{0} selected', item.label));
   }
 
@@ -187,12 +189,16 @@ export class App {
     this.state = { ...this.state, view: next };
     const anchorAfter = this.anchor(members);
     if (anchorBefore && anchorAfter && this.state.placed) {
-      next = { ...next, x: next.x + (anchorBefore.x - anchorAfter.x) * next.zoom, y: next.y + (anchorBefore.y - anchorAfter.y) * next.zoom };
+      next = {
+        ...next,
+        x: next.x + (anchorBefore.x - anchorAfter.x) * next.zoom,
+        y: next.y + (anchorBefore.y - anchorAfter.y) * next.zoom,
+      };
     }
     this.setView(next);
     this.announce(unfold ? t('{0} unfolded', key.replaceAll('/', '.')) : t('{0} folded', key.replaceAll('/', '.')));
     this.draw();
-    if (members.length > 0 && this.state.placed) this.graphView.reveal(this.derive()?.visible.itemOf.get(members[0].id)?.id ?? '');
+    if (members.length > 0) this.graphView.reveal(this.derive()?.visible.itemOf.get(members[0].id)?.id ?? '');
   }
 
   /** Top centre of the card that shows the first of `nodes`. */
@@ -208,7 +214,9 @@ export class App {
     this.activeCandidate = next ?? this.activeCandidate;
     this.setView(next === undefined ? rest : { ...rest, selectedCandidate: next });
     const candidate = this.state.run?.candidates.find((other) => other.id === next);
-    this.announce(candidate ? t('The graph shows the candidate with {0} accuracy.', percent(candidate.accuracy)) : t('The graph shows the run again.'));
+    this.announce(
+      candidate ? t('The graph shows the candidate with {0} accuracy.', percent(candidate.accuracy)) : t('The graph shows the run again.'),
+    );
   }
 
   private derive(): App['derived'] {
@@ -372,14 +380,21 @@ export class App {
               'Arrow keys follow the connections, Enter selects, space folds and unfolds, plus and minus zoom, 0 shows everything.',
             )}</span><span aria-hidden="true">${
               run
-                ? html`<span class="bar key-bar"></span>${t('share of channels removed')}<span class="bits">4 bit</span>${t('weight bits')}`
+                ? html`<span class="bar key-bar"></span>${t('channels removed')}<span class="bits">4 bit</span>${t('weight bits')}`
                 : nothing
             }<span class="keys">${t('Arrows walk · Enter selects · Space folds')}</span></span></p>`
           : derived
-            ? layerList(derived.index, shown, this.state.view.selectedNode, this.listPages, () => {
-                this.listPages++;
-                this.request();
-              }, this.actions)
+            ? layerList(
+                derived.index,
+                shown,
+                this.state.view.selectedNode,
+                this.listPages,
+                () => {
+                  this.listPages++;
+                  this.request();
+                },
+                this.actions,
+              )
             : html`<p class="empty">${graph === null ? t('The model is being read.') : ''}</p>`
       }`;
   }

@@ -1,6 +1,7 @@
 /** Figures as people read them: short, with their unit, never split over two lines. */
-import type { Dimension } from './shapes';
+
 import { t } from './l10n';
+import type { Dimension } from './shapes';
 
 /** No break between a figure and its unit. */
 const SPACE = '\u00a0';

@@ -2,9 +2,7 @@
 import './without-code-from-text';
 import './panel.css';
 import '@vscode-elements/elements/dist/vscode-button/index.js';
-import '@vscode-elements/elements/dist/vscode-option/index.js';
 import '@vscode-elements/elements/dist/vscode-progress-bar/index.js';
-import '@vscode-elements/elements/dist/vscode-single-select/index.js';
 import '@vscode-elements/elements/dist/vscode-textfield/index.js';
 import { vsCodeContext } from '../host-context';
 import { plainPageContext } from '../plain-page-context';

@@ -1,6 +1,6 @@
 /** Lines over episodes. */
 import { html, nothing, svg, type TemplateResult } from 'lit';
-import { axes, type AxisTicks, type Frame, plotArea } from './axes';
+import { type AxisTicks, axes, type Frame, plotArea } from './axes';
 import { extentOf, linear, linePath, type Scale, ticks } from './scale';
 
 export interface LineSeries {

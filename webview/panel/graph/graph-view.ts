@@ -45,11 +45,6 @@ export interface GraphCallbacks {
 
 const itemElementId = (index: number): string => `layer-${index}`;
 
-/** Names end with what tells layers apart, so long ones lose their beginning. */
-function shortName(name: string, room: number): string {
-  return name.length <= room ? name : `…${name.slice(name.length - room + 1)}`;
-}
-
 export class GraphView {
   private model: GraphModel | undefined;
   private camera: Camera = { zoom: 1, x: MARGIN, y: MARGIN };
@@ -102,7 +97,7 @@ export class GraphView {
     const { width, height } = this.model.placed;
     const whole = Math.min((clientWidth - 2 * MARGIN) / Math.max(1, width), (clientHeight - 2 * MARGIN) / Math.max(1, height));
     const across = (clientWidth - 2 * MARGIN) / Math.max(1, width);
-    const zoom = Math.min(1.1, Math.max(whole, Math.min(0.72, across), SMALLEST));
+    const zoom = Math.min(1.1, Math.max(whole, Math.min(0.9, across), SMALLEST));
     const x = Math.max(MARGIN, (clientWidth - width * zoom) / 2);
     return { zoom, x, y: Math.max(MARGIN, (clientHeight - height * zoom) / 3) };
   }
@@ -128,7 +123,7 @@ export class GraphView {
     const box = this.model?.placed.boxes.get(id);
     if (!box) return;
     // What is walked to must be readable.
-    if (this.camera.zoom < READABLE) this.camera = { ...this.camera, zoom: 0.72 };
+    if (this.camera.zoom < READABLE) this.camera = { ...this.camera, zoom: 0.9 };
     const { zoom } = this.camera;
     const shift = (at: number, size: number, offset: number, room: number): number => {
       const from = at * zoom + offset;
@@ -286,7 +281,7 @@ export class GraphView {
       ${customProperties({ '--x': `${box.x}px`, '--y': `${box.y}px`, '--w': `${box.width}px`, '--h': `${box.height}px` })}
     >
       <span class="hidden">${this.describe(item, decision, override)}</span>
-      ${plain ? html`<span class="name" aria-hidden="true">${shortName(node.opType, 16)}</span>` : this.cardFace(item, decision)}
+      ${plain ? html`<span class="name" aria-hidden="true">${node.opType}</span>` : this.cardFace(item, decision)}
     </div>`;
   }
 
@@ -304,7 +299,7 @@ export class GraphView {
         : '';
     const frozen = !block && item.nodes[0].notPrunable !== undefined;
     return html`<div class="card-line" aria-hidden="true">
-        <span class="name">${block ? html`<span class="chevron" data-toggle>▸</span>` : nothing}${shortName(item.label, block ? 20 : 21)}</span>
+        ${block ? html`<span class="chevron" data-toggle>▸</span>` : nothing}<span class="name long-name"><bdi>${item.label}</bdi></span>
         <span class="side">${side}</span>
       </div>
       <div class="card-line" aria-hidden="true">
@@ -325,7 +320,9 @@ export class GraphView {
     const parts = [item.label, item.scope === undefined ? node.opType : t('folded block of {0} layers', item.nodes.length)];
     if (channels)
       parts.push(
-        channels.after === channels.before ? t('{0} channels', channels.before) : t('{0} of {1} channels kept', channels.after, channels.before),
+        channels.after === channels.before
+          ? t('{0} channels', channels.before)
+          : t('{0} of {1} channels kept', channels.after, channels.before),
       );
     if (ratio !== undefined && ratio > 0) parts.push(t('{0} pruned', `${(ratio * 100).toFixed(0)} %`));
     if (bits) parts.push(bitsRange(bits));
@@ -438,7 +435,9 @@ export class GraphView {
     const distance = (id: string): number => {
       const other = placed.boxes.get(id)!;
       const across = other.x + other.width / 2 - box.x - box.width / 2;
-      return Math.hypot(across, other.y + other.height / 2 - box.y - box.height / 2);
+      const along = other.y + other.height / 2 - box.y - box.height / 2;
+      // What stands level counts as nearer than what is nearer but higher or lower.
+      return key === 'ArrowLeft' || key === 'ArrowRight' ? Math.abs(across) + 3 * Math.abs(along) : Math.hypot(across, along);
     };
     let ids: string[];
     if (key === 'ArrowDown') ids = visible.edges.filter((edge) => edge.from === from.id).map((edge) => edge.to);

@@ -74,7 +74,12 @@ function rowsOf(boxes: ReadonlyMap<string, Box>): Box[][] {
 }
 
 /** A card alone in its row stands under the only one it reads from, so that a chain of folded blocks is a straight line. */
-function straighten(boxes: ReadonlyMap<string, Box>, rows: readonly Box[][], items: readonly GraphItem[], edges: readonly ItemEdge[]): void {
+function straighten(
+  boxes: ReadonlyMap<string, Box>,
+  rows: readonly Box[][],
+  items: readonly GraphItem[],
+  edges: readonly ItemEdge[],
+): void {
   const alone = new Set(rows.filter((row) => row.length === 1).map((row) => row[0]));
   const sources = new Map<string, string[]>();
   for (const edge of edges) sources.set(edge.to, [...(sources.get(edge.to) ?? []), edge.from]);

@@ -34,7 +34,12 @@ export interface ChartsModel {
 }
 
 /** Two or more choices as toggle buttons. */
-function choice<T extends string>(name: string, options: ReadonlyArray<readonly [T, string]>, now: T, choose: (value: T) => void): TemplateResult {
+function choice<T extends string>(
+  name: string,
+  options: ReadonlyArray<readonly [T, string]>,
+  now: T,
+  choose: (value: T) => void,
+): TemplateResult {
   return html`<div class="choice" role="group" aria-label=${name}>
     ${options.map(([value, label]) => html`<button aria-pressed=${value === now ? 'true' : 'false'} data-choice=${value} @click=${() => choose(value)}>${label}</button>`)}
   </div>`;
@@ -53,7 +58,15 @@ function paretoSection(model: ChartsModel, actions: Actions): TemplateResult {
   const exporting = model.busy.has('exportCandidate') || !model.trusted;
   return html`<section class="pareto-section" aria-labelledby="pareto-title">
     <div class="section-head"><h2 id="pareto-title">${t('Pareto front')}</h2>
-      ${choice(t('Cost'), [['macs', t('MACs')], ['weightBytes', t('Weight bytes')]], axis, actions.showAxis)}</div>
+      ${choice(
+        t('Cost'),
+        [
+          ['macs', t('MACs')],
+          ['weightBytes', t('Weight bytes')],
+        ],
+        axis,
+        actions.showAxis,
+      )}</div>
     ${
       original && complete.length > 0
         ? html`${paretoChart({
@@ -96,13 +109,23 @@ function episodesSection({ run, curve, width }: ChartsModel, actions: Actions): 
   const values = episodes.map((point) => point[curve]);
   const medians = runningMedian(values, MEDIAN_WINDOW);
   const stages = episodes.flatMap((point, index) =>
-    index === 0 || episodes[index - 1].stage !== point.stage ? [{ at: index, name: point.stage === 'prune' ? t('pruning') : t('bits') }] : [],
+    index === 0 || episodes[index - 1].stage !== point.stage
+      ? [{ at: index, name: point.stage === 'prune' ? t('pruning') : t('bits') }]
+      : [],
   );
   const text = (value: number): string => (curve === 'accuracy' ? percent(value, 0) : plain(Number(value.toPrecision(6))));
   const title = curve === 'accuracy' ? t('Accuracy by episode') : t('Reward by episode');
   return html`<section aria-labelledby="episodes-title">
     <div class="section-head"><h2 id="episodes-title">${title}</h2>
-      ${choice(t('Curve'), [['reward', t('Reward')], ['accuracy', t('Accuracy')]], curve, actions.showCurve)}</div>
+      ${choice(
+        t('Curve'),
+        [
+          ['reward', t('Reward')],
+          ['accuracy', t('Accuracy')],
+        ],
+        curve,
+        actions.showCurve,
+      )}</div>
     ${
       episodes.length === 0
         ? html`<p class="empty">${t('No episode has ended yet.')}</p>`
@@ -139,7 +162,7 @@ function layersSection({ graph, index, shown, selectedNode }: ChartsModel, actio
           ${rows.slice(0, MOST_ROWS).map((node) => {
             const { ratio, bits } = index.decision([node], shown.policy);
             return html`<tr class=${node.id === selectedNode ? 'selected' : ''}>
-              <th scope="row"><button class="link" title=${node.name} @click=${() => actions.selectNode(node.id)}>${node.name}</button></th>
+              <th scope="row"><button class="link long-name" title=${node.name} @click=${() => actions.selectNode(node.id)}><bdi>${node.name}</bdi></button></th>
               <td><div class="ratio-cell"><span class="bar" ${customProperties({ '--share': ratio ?? 0 })}></span><span class="ratio">${ratio === undefined ? '–' : removed(ratio)}</span></div></td>
               <td class="bits-cell">${bits ? bitsRange(bits) : t('float')}</td>
             </tr>`;

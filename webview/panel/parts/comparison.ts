@@ -32,7 +32,13 @@ export function comparison(run: RunSnapshot, candidate: Candidate | undefined, t
       after: percent(candidate.accuracy),
       change: t('{0} points', `${points < 0 ? '\u2212' : '+'}${Math.abs(points).toFixed(1)}`),
     },
-    { name: t('parameters'), title: t('what dense kernels hold'), before: count(a.params), after: count(b.params), change: share(a.params, b.params) },
+    {
+      name: t('parameters'),
+      title: t('what dense kernels hold'),
+      before: count(a.params),
+      after: count(b.params),
+      change: share(a.params, b.params),
+    },
     {
       name: t('parameters, effective'),
       title: t('only weights that are not zero'),

@@ -91,7 +91,12 @@ export function runHeader(run: RunSnapshot, trusted: boolean, busy: ReadonlySet<
     <div class="buttons">
       ${
         status === 'running' || status === 'queued'
-          ? button(t('Stop'), { type: 'stopRun', folder }, t('The run is stopped.'), t('Stops after the scoring in progress. The run keeps its results and can be resumed.'))
+          ? button(
+              t('Stop'),
+              { type: 'stopRun', folder },
+              t('The run is stopped.'),
+              t('Stops after the scoring in progress. The run keeps its results and can be resumed.'),
+            )
           : nothing
       }
       ${

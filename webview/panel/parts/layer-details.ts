@@ -31,7 +31,8 @@ const row = (name: string, value: TemplateResult | string, title?: string): Temp
 
 /** Nothing selected: the model as a whole. */
 export function modelDetails({ graph }: DetailsModel): TemplateResult {
-  const values = (list: LayerGraph['inputs']) => html`${list.map((value) => html`<div>${value.name} <span class="dim">${shapeText(value.shape)}</span></div>`)}`;
+  const values = (list: LayerGraph['inputs']) =>
+    html`${list.map((value) => html`<div>${value.name} <span class="dim">${shapeText(value.shape)}</span></div>`)}`;
   return html`<section aria-labelledby="model-title">
     <h2 id="model-title">${t('Model')}</h2>
     <dl class="rows">
@@ -137,7 +138,11 @@ function sensitivitySection(node: LayerNode, model: DetailsModel, actions: Actio
   const groups = index.producedBy(node).filter((group) => group.prunable);
   const ask = (): void =>
     actions.request(
-      { type: 'requestSensitivity', groups: groups.map((group) => group.id), layers: node.quantizable === undefined ? [] : [node.quantizable] },
+      {
+        type: 'requestSensitivity',
+        groups: groups.map((group) => group.id),
+        layers: node.quantizable === undefined ? [] : [node.quantizable],
+      },
       t('The sensitivity of {0} is known.', node.name),
     );
   return html`<section aria-labelledby="sensitivity-title">
@@ -158,7 +163,9 @@ function sensitivitySection(node: LayerNode, model: DetailsModel, actions: Actio
             ${curves.bits ? html`<span><svg class="key" width="22" height="8"><path class="line bits" d="M0 4H22"></path></svg>${t('weight bits')}</span>` : nothing}
           </p>
           <p class="note">${t(
-            sensitivity.measure === 'accuracy' ? 'Accuracy with this alone changed, on {0} images.' : 'Agreement with the original with this alone changed, on {0} images.',
+            sensitivity.measure === 'accuracy'
+              ? 'Accuracy with this alone changed, on {0} images.'
+              : 'Agreement with the original with this alone changed, on {0} images.',
             sensitivity.images.toLocaleString('en'),
           )} ${scanning ? t('{0} of {1} points measured.', sensitivity.done, sensitivity.total) : nothing}</p>`
         : html`<p class="empty">${scanning ? t('Being measured: {0} of {1} points.', sensitivity.done, sensitivity.total) : t('Not analysed yet.')}</p>

@@ -7,7 +7,14 @@ import { t } from '../l10n';
 
 const PAGE = 300;
 
-export function layerList(index: LayerIndex, shown: ShownPolicy, selected: string | undefined, pages: number, more: () => void, actions: Actions): TemplateResult {
+export function layerList(
+  index: LayerIndex,
+  shown: ShownPolicy,
+  selected: string | undefined,
+  pages: number,
+  more: () => void,
+  actions: Actions,
+): TemplateResult {
   const { nodes } = index.graph;
   const visible = nodes.slice(0, pages * PAGE);
   return html`<div class="layer-list">

@@ -39,7 +39,10 @@ export interface OverrideControls {
   readonly disabled: boolean;
 }
 
-export function overrideControls({ node, groups, overrides, suggestedRatio, configName, disabled }: OverrideControls, actions: Actions): TemplateResult {
+export function overrideControls(
+  { node, groups, overrides, suggestedRatio, configName, disabled }: OverrideControls,
+  actions: Actions,
+): TemplateResult {
   const name = overrideName(node);
   const now = effectiveOverride(node, groups, overrides);
   const own = overrides[name];
@@ -51,33 +54,35 @@ export function overrideControls({ node, groups, overrides, suggestedRatio, conf
     const override = Object.keys(kept).length > 0 ? kept : null;
     actions.request(
       { type: 'setOverride', name, override },
-      override === null ? t('The agent decides about {0} again.', name) : t('{0}: {1}, from the next run on.', name, overrideText(kept) ?? ''),
+      override === null
+        ? t('The agent decides about {0} again.', name)
+        : t('{0}: {1}, from the next run on.', name, overrideText(kept) ?? ''),
     );
   };
-  const valueOf = (event: Event): string => (event.target as HTMLElement & { value: string }).value;
+  const chosen = (event: Event): string => (event.target as HTMLSelectElement | HTMLInputElement).value;
   const mode = now.skip ? 'skip' : now.ratio === undefined ? 'agent' : 'fixed';
   const ratioChanged = (event: Event): void => {
-    const value = valueOf(event);
+    const value = chosen(event);
     if (value === 'skip') send({ skip: true });
     else if (value === 'fixed') send({ bits: now.bits, ratio: suggestedRatio });
     else send({ bits: now.bits });
   };
   const percentChanged = (event: Event): void => {
-    const value = Number(valueOf(event));
+    const value = Number(chosen(event));
     if (Number.isFinite(value) && value >= 0 && value < 100) send({ bits: now.bits, ratio: value / 100 });
   };
   const bitsChanged = (event: Event): void => {
-    const value = valueOf(event);
+    const value = chosen(event);
     send({ ratio: now.ratio, bits: value === 'agent' ? undefined : (Number(value) as Override['bits']) });
   };
   return html`<div class="override">
       <span class="field-name" aria-hidden="true">${t('Channels')}</span>
       <div class="field">
-        <vscode-single-select .label=${t('Channels of {0}', name)} ?disabled=${disabled} .value=${live(mode)} data-override="ratio" @change=${ratioChanged}>
-          <vscode-option value="agent" ?selected=${mode === 'agent'}>${t('Agent decides')}</vscode-option>
-          ${groups.length > 0 ? html`<vscode-option value="fixed" ?selected=${mode === 'fixed'}>${t('Fixed share removed')}</vscode-option>` : nothing}
-          <vscode-option value="skip" ?selected=${mode === 'skip'}>${t('Skip this layer')}</vscode-option>
-        </vscode-single-select>
+        <select aria-label=${t('Channels of {0}', name)} ?disabled=${disabled} .value=${live(mode)} data-override="ratio" @change=${ratioChanged}>
+          <option value="agent" ?selected=${mode === 'agent'}>${t('Agent decides')}</option>
+          ${groups.length > 0 ? html`<option value="fixed" ?selected=${mode === 'fixed'}>${t('Fixed share removed')}</option>` : nothing}
+          <option value="skip" ?selected=${mode === 'skip'}>${t('Skip this layer')}</option>
+        </select>
         ${
           mode === 'fixed'
             ? html`<vscode-textfield type="number" .label=${t('Share of channels to remove, in percent')} min="0" max="99" step="1" ?disabled=${disabled}
@@ -90,15 +95,19 @@ export function overrideControls({ node, groups, overrides, suggestedRatio, conf
           ? nothing
           : html`<span class="field-name" aria-hidden="true">${t('Weight bits')}</span>
             <div class="field">
-              <vscode-single-select .label=${t('Weight bits of {0}', name)} ?disabled=${disabled || mode === 'skip'} .value=${live(String(now.bits ?? 'agent'))}
+              <select aria-label=${t('Weight bits of {0}', name)} ?disabled=${disabled || mode === 'skip'} .value=${live(String(now.bits ?? 'agent'))}
                 data-override="bits" @change=${bitsChanged}>
-                <vscode-option value="agent" ?selected=${now.bits === undefined}>${t('Agent decides')}</vscode-option>
-                ${BITS.map((bits) => html`<vscode-option value=${String(bits)} ?selected=${now.bits === bits}>${bitsText(bits)}</vscode-option>`)}
-              </vscode-single-select>
+                <option value="agent" ?selected=${now.bits === undefined}>${t('Agent decides')}</option>
+                ${BITS.map((bits) => html`<option value=${String(bits)} ?selected=${now.bits === bits}>${bitsText(bits)}</option>`)}
+              </select>
             </div>`
       }
     </div>
     <p class="note">${
-      byPattern ? t('Set by a pattern in the config.') : configName ? t('Written to {0}, used by the next run.', configName) : t('Written to a new config, used by the next run.')
+      byPattern
+        ? t('Set by a pattern in the config.')
+        : configName
+          ? t('Written to {0}, used by the next run.', configName)
+          : t('Written to a new config, used by the next run.')
     } <button class="link" @click=${actions.openConfig}>${t('Open config')}</button></p>`;
 }
