@@ -44,6 +44,8 @@ const bundles = [
   node('augment-thread', 'src/engine/data/augment-thread.ts'),
   node('bench', 'bench/main.ts'),
   node('extension', 'src/extension.ts'),
+  // What only configs and panels need: the extension loads it with the first of them.
+  node('config-language', 'src/host/config-language.ts'),
   {
     ...shared,
     platform: 'browser',

@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import * as vscode from 'vscode';
 import type { Config } from '../protocol/config';
 import type { DefinitionTarget } from './command-ids';
+import { configLanguage } from './load-config-language';
 import { findConfigs } from './workspace-files';
 
 export interface DefinedModel {
@@ -50,7 +51,7 @@ export class Definitions implements vscode.Disposable {
 async function readDefinitions(): Promise<DefinedModel[]> {
   const uris = await findConfigs();
   if (uris.length === 0) return [];
-  const { parseConfigText } = await import('../protocol/config-file');
+  const { parseConfigText } = configLanguage();
   const defined = await Promise.all(
     uris.map(async (uri): Promise<DefinedModel[]> => {
       const bytes = await vscode.workspace.fs.readFile(uri).then(

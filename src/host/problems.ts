@@ -1,6 +1,6 @@
 /** Problems that a person can act on, and how they are shown. */
 import * as vscode from 'vscode';
-import { type UserErrorData, USER_ERROR_CODE } from './user-error-code';
+import { USER_ERROR_CODE, type UserErrorData } from './user-error-code';
 
 /** One sentence naming the file, field or run, and the next step. */
 export class HostProblem extends Error {

@@ -172,18 +172,14 @@ export class WorkerClient implements vscode.Disposable {
 
   private write(entry: LogEntry): void {
     const { log } = this.options;
-    switch (entry.level) {
-      case 'trace':
-        return log.trace(entry.message);
-      case 'debug':
-        return log.debug(entry.message);
-      case 'info':
-        return log.info(entry.message);
-      case 'warning':
-        return log.warn(entry.message);
-      case 'error':
-        return log.error(entry.message);
-    }
+    const write: Readonly<Record<LogLevel, (message: string) => void>> = {
+      trace: log.trace,
+      debug: log.debug,
+      info: log.info,
+      warning: log.warn,
+      error: log.error,
+    };
+    write[entry.level].call(log, entry.message);
   }
 }
 

@@ -1,7 +1,7 @@
 /** The worker's requests by name, as types alone: naming one loads nothing. */
 import type { RequestType } from 'vscode-jsonrpc';
-import type { RunSnapshot } from '../protocol/run-summary';
 import type { Sensitivity } from '../protocol/layer-graph';
+import type { RunSnapshot } from '../protocol/run-summary';
 import type * as messages from '../protocol/worker-messages';
 
 type Shape<Message> = Message extends RequestType<infer Params, infer Result, infer _Error> ? { params: Params; result: Result } : never;

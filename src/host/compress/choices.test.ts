@@ -36,8 +36,14 @@ describe('the config of the choices', () => {
 
 describe('data that fits', () => {
   it.each([
-    [['batch', 1, 28, 28], ['digits', 'mnist', 'fashion-mnist']],
-    [[1, 784], ['digits', 'mnist', 'fashion-mnist']],
+    [
+      ['batch', 1, 28, 28],
+      ['digits', 'mnist', 'fashion-mnist'],
+    ],
+    [
+      [1, 784],
+      ['digits', 'mnist', 'fashion-mnist'],
+    ],
     [['batch', 3, 32, 32], ['cifar10']],
     [[1, 32, 32, 3], ['cifar10']],
     [['batch', 1, 32, 32], []],

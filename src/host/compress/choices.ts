@@ -41,7 +41,12 @@ export function configText(choices: CompressChoices): string {
         ? { name: data.name }
         : data.kind === 'inputs'
           ? { files: { inputs: data.inputs } }
-          : { files: { ...(data.train === undefined ? {} : { train: data.train }), ...(data.test === undefined ? {} : { test: data.test }) } },
+          : {
+              files: {
+                ...(data.train === undefined ? {} : { train: data.train }),
+                ...(data.test === undefined ? {} : { test: data.test }),
+              },
+            },
     goal,
     method: choices.method,
     search: { episodes: EFFORT_EPISODES[choices.effort] },
@@ -52,7 +57,8 @@ export function configText(choices: CompressChoices): string {
 /** Data sets whose images fit an input, best guess first. `shape` is the model's input, with or without numbers for its axes. */
 export function fittingData(shape: ReadonlyArray<number | string | null> | null): DataName[] {
   const sizes = (shape ?? []).filter((axis): axis is number => typeof axis === 'number');
-  const has = (...wanted: number[]): boolean => wanted.every((size) => sizes.filter((s) => s === size).length >= wanted.filter((w) => w === size).length);
+  const has = (...wanted: number[]): boolean =>
+    wanted.every((size) => sizes.filter((s) => s === size).length >= wanted.filter((w) => w === size).length);
   if (has(32, 32, 3)) return ['cifar10'];
   if (has(28, 28) || sizes.includes(784)) return ['digits', 'mnist', 'fashion-mnist'];
   return [];

@@ -7,7 +7,16 @@ import type { LayerGraph } from '../../protocol/layer-graph';
 import { HostProblem } from '../problems';
 import { countText } from '../runs/run-text';
 import { diskPath, findModels, pathFrom, requireTrust, shownPath } from '../workspace-files';
-import { type CompressChoices, configText, type DataChoice, EFFORT_EPISODES, type EffortName, fittingData, type GoalChoice, shareOfPercent } from './choices';
+import {
+  type CompressChoices,
+  configText,
+  type DataChoice,
+  EFFORT_EPISODES,
+  type EffortName,
+  fittingData,
+  type GoalChoice,
+  shareOfPercent,
+} from './choices';
 import { askText, pickOne, runSteps, type Step, type StepItem } from './quick-steps';
 
 /** What the flow knows of a model before it asks. */
@@ -49,15 +58,24 @@ export function modelOf(path: string): ChosenModel {
  * Asks for what is open and returns what to write and whether to start; undefined where the person left.
  * @param inspect reads a model, so that data and sizes fit and an unreadable file is said at once
  */
-export async function askCompression(chosen: ChosenModel | undefined, inspect: (path: string) => Promise<LayerGraph>): Promise<CompressPlan | undefined> {
+export async function askCompression(
+  chosen: ChosenModel | undefined,
+  inspect: (path: string) => Promise<LayerGraph>,
+): Promise<CompressPlan | undefined> {
   requireTrust(vscode.l10n.t('A run'));
   const steps: Array<Step<State>> = [];
   if (!chosen) steps.push(askModel);
-  steps.push(async (state, place) => {
-    // Read while the person thinks; a model that cannot be read ends the flow with its reason.
-    const graph = state.graph ?? (await inspect(state.model!.path));
-    return askData({ ...state, graph }, place);
-  }, askGoal, askMethod, askEffort, askStart);
+  steps.push(
+    async (state, place) => {
+      // Read while the person thinks; a model that cannot be read ends the flow with its reason.
+      const graph = state.graph ?? (await inspect(state.model!.path));
+      return askData({ ...state, graph }, place);
+    },
+    askGoal,
+    askMethod,
+    askEffort,
+    askStart,
+  );
   const state = await runSteps<State>(vscode.l10n.t('Compress Model'), chosen ? { model: chosen } : {}, steps);
   if (!state?.model || !state.data || !state.goal || !state.method || !state.effort || state.start === undefined) return undefined;
   const { model, data, goal, method, effort } = state;
@@ -67,7 +85,11 @@ export async function askCompression(chosen: ChosenModel | undefined, inspect: (
     ...(model.definition ? { definition: model.definition } : {}),
     data:
       data.kind === 'files'
-        ? { kind: 'files', ...(data.train === undefined ? {} : { train: relative(data.train) }), ...(data.test === undefined ? {} : { test: relative(data.test) }) }
+        ? {
+            kind: 'files',
+            ...(data.train === undefined ? {} : { train: relative(data.train) }),
+            ...(data.test === undefined ? {} : { test: relative(data.test) }),
+          }
         : data.kind === 'inputs'
           ? { kind: 'inputs', inputs: relative(data.inputs) }
           : data,
@@ -97,13 +119,21 @@ const askModel: Step<State> = async (state, place) => {
     const open = active instanceof vscode.TabInputCustom || active instanceof vscode.TabInputText ? active.uri.toString() : undefined;
     const sorted = [...models].sort((a, b) => Number(b.toString() === open) - Number(a.toString() === open));
     return [
-      ...sorted.map((uri) => ({ label: basename(uri.fsPath), description: shownPath(dirname(uri.fsPath)), iconPath: new vscode.ThemeIcon('file'), value: uri.fsPath })),
+      ...sorted.map((uri) => ({
+        label: basename(uri.fsPath),
+        description: shownPath(dirname(uri.fsPath)),
+        iconPath: new vscode.ThemeIcon('file'),
+        value: uri.fsPath,
+      })),
       { label: vscode.l10n.t('Browse…'), iconPath: new vscode.ThemeIcon('folder-opened'), alwaysShow: true, value: '' },
     ];
   });
   let path = await pickOne(place, vscode.l10n.t('Which model?'), items, (value) => value === state.model?.path);
   if (path === '') {
-    const picked = await vscode.window.showOpenDialog({ title: vscode.l10n.t('Model'), filters: { [vscode.l10n.t('Models')]: ['onnx', 'json'] } });
+    const picked = await vscode.window.showOpenDialog({
+      title: vscode.l10n.t('Model'),
+      filters: { [vscode.l10n.t('Models')]: ['onnx', 'json'] },
+    });
     path = picked?.[0] ? diskPath(picked[0]) : undefined;
   }
   if (path === undefined || path === 'back') return path;
@@ -115,13 +145,18 @@ const askData: Step<State> = async (state, place) => {
   const fitting = fittingData(graph.inputs[0]?.shape ?? null);
   const details: Readonly<Record<string, string>> = {
     digits: vscode.l10n.t('generated, needs no files'),
-    mnist: vscode.l10n.t("from the data folder of the settings, or the variable ESPALIER_DATA"),
-    'fashion-mnist': vscode.l10n.t("from the data folder of the settings, or the variable ESPALIER_DATA"),
-    cifar10: vscode.l10n.t("from the data folder of the settings, or the variable ESPALIER_DATA"),
+    mnist: vscode.l10n.t('from the data folder of the settings, or the variable ESPALIER_DATA'),
+    'fashion-mnist': vscode.l10n.t('from the data folder of the settings, or the variable ESPALIER_DATA'),
+    cifar10: vscode.l10n.t('from the data folder of the settings, or the variable ESPALIER_DATA'),
   };
   const files = await vscode.workspace.findFiles('**/*.{npz,npy}', '**/{node_modules,.espalier}/**', 100);
   const items: Array<StepItem<DataChoice | { readonly kind: 'browse' } | { readonly kind: 'browse-inputs' }>> = [
-    ...fitting.map((name) => ({ label: name, description: details[name], iconPath: new vscode.ThemeIcon('database'), value: { kind: 'named' as const, name } })),
+    ...fitting.map((name) => ({
+      label: name,
+      description: details[name],
+      iconPath: new vscode.ThemeIcon('database'),
+      value: { kind: 'named' as const, name },
+    })),
     ...files
       .filter((uri) => uri.path.endsWith('.npz'))
       .map((uri) => ({
@@ -138,7 +173,12 @@ const askData: Step<State> = async (state, place) => {
         iconPath: new vscode.ThemeIcon('file'),
         value: { kind: 'inputs' as const, inputs: uri.fsPath },
       })),
-    { label: vscode.l10n.t('Test data…'), description: vscode.l10n.t('an npz file with inputs and labels'), iconPath: new vscode.ThemeIcon('folder-opened'), value: { kind: 'browse' } },
+    {
+      label: vscode.l10n.t('Test data…'),
+      description: vscode.l10n.t('an npz file with inputs and labels'),
+      iconPath: new vscode.ThemeIcon('folder-opened'),
+      value: { kind: 'browse' },
+    },
     {
       label: vscode.l10n.t('Inputs without labels…'),
       description: vscode.l10n.t('npy or npz; candidates are scored by agreement with the original'),
@@ -147,7 +187,11 @@ const askData: Step<State> = async (state, place) => {
     },
   ];
   const shape = (graph.inputs[0]?.shape ?? []).map((axis) => axis ?? '?').join(' × ');
-  const data = await pickOne(place, vscode.l10n.t('What is it tested on? Its input is {0}; it has {1} MACs.', shape || '?', countText(graph.macs)), items);
+  const data = await pickOne(
+    place,
+    vscode.l10n.t('What is it tested on? Its input is {0}; it has {1} MACs.', shape || '?', countText(graph.macs)),
+    items,
+  );
   if (data === undefined || data === 'back') return data;
   if (data.kind !== 'browse' && data.kind !== 'browse-inputs') return { ...state, data };
   const picked = await vscode.window.showOpenDialog({ title: vscode.l10n.t('Data'), filters: { NumPy: DATA_EXTENSIONS } });
@@ -163,15 +207,24 @@ const askGoal: Step<State> = async (state, place) => {
       description: vscode.l10n.t('at most 50 % of the MACs, at most 1 point of accuracy'),
       value: { flops: 0.5, maxAccuracyDrop: 0.01 },
     },
-    { label: vscode.l10n.t('Small file'), description: vscode.l10n.t('at most 15 % of the bytes, at most 1 point of accuracy'), value: { bytes: 0.15, maxAccuracyDrop: 0.01 } },
-    { label: vscode.l10n.t('As far as accuracy holds'), description: vscode.l10n.t('at most half a point of accuracy'), value: { maxAccuracyDrop: 0.005 } },
+    {
+      label: vscode.l10n.t('Small file'),
+      description: vscode.l10n.t('at most 15 % of the bytes, at most 1 point of accuracy'),
+      value: { bytes: 0.15, maxAccuracyDrop: 0.01 },
+    },
+    {
+      label: vscode.l10n.t('As far as accuracy holds'),
+      description: vscode.l10n.t('at most half a point of accuracy'),
+      value: { maxAccuracyDrop: 0.005 },
+    },
     { label: vscode.l10n.t('No goal'), description: vscode.l10n.t('the reward alone decides'), value: {} },
     { label: vscode.l10n.t('Other…'), iconPath: new vscode.ThemeIcon('edit'), value: 'other' },
   ];
   const goal = await pickOne(place, vscode.l10n.t('What must the result keep to?'), items);
   if (goal === undefined || goal === 'back') return goal;
   if (goal !== 'other') return { ...state, goal };
-  const check = (text: string): string | undefined => (shareOfPercent(text) === undefined ? vscode.l10n.t('A number of percent, 0 to 100.') : undefined);
+  const check = (text: string): string | undefined =>
+    shareOfPercent(text) === undefined ? vscode.l10n.t('A number of percent, 0 to 100.') : undefined;
   const flops = await askText(place, vscode.l10n.t('Most MACs, in percent of the original'), '50', (text) =>
     shareOfPercent(text) === 0 ? vscode.l10n.t('More than 0 percent.') : check(text),
   );
@@ -183,10 +236,22 @@ const askGoal: Step<State> = async (state, place) => {
 
 const askMethod: Step<State> = async (state, place) => {
   const items: Array<StepItem<MethodName>> = [
-    { label: vscode.l10n.t('Two-stage PPO'), description: vscode.l10n.t('prunes, then quantises; learns from every layer it decides'), value: 'two-stage-ppo' },
-    { label: vscode.l10n.t('Episodic PPO'), description: vscode.l10n.t('the same agent, rewarded at the end of an episode'), value: 'episodic-ppo' },
+    {
+      label: vscode.l10n.t('Two-stage PPO'),
+      description: vscode.l10n.t('prunes, then quantises; learns from every layer it decides'),
+      value: 'two-stage-ppo',
+    },
+    {
+      label: vscode.l10n.t('Episodic PPO'),
+      description: vscode.l10n.t('the same agent, rewarded at the end of an episode'),
+      value: 'episodic-ppo',
+    },
     { label: vscode.l10n.t('Random search'), description: vscode.l10n.t('a baseline with the same budget'), value: 'random-search' },
-    { label: vscode.l10n.t('Uniform'), description: vscode.l10n.t('a baseline: the same ratio and bits for every layer'), value: 'uniform' },
+    {
+      label: vscode.l10n.t('Uniform'),
+      description: vscode.l10n.t('a baseline: the same ratio and bits for every layer'),
+      value: 'uniform',
+    },
   ];
   const method = await pickOne(place, vscode.l10n.t('Which method?'), items, (value) => value === (state.method ?? 'two-stage-ppo'));
   return method === undefined || method === 'back' ? method : { ...state, method };
@@ -215,7 +280,8 @@ const askStart: Step<State> = async (state, place) => {
 /** Writes a config and refuses where it came to be in the meantime. */
 export async function writeConfig(plan: Pick<CompressPlan, 'configFile' | 'text'>): Promise<vscode.Uri> {
   const uri = vscode.Uri.file(plan.configFile);
-  if (existsSync(plan.configFile)) throw new HostProblem(vscode.l10n.t('{0} exists already.', shownPath(plan.configFile)), vscode.l10n.t('Rename it or run it as it is.'));
+  if (existsSync(plan.configFile))
+    throw new HostProblem(vscode.l10n.t('{0} exists already.', shownPath(plan.configFile)), vscode.l10n.t('Rename it or run it as it is.'));
   await vscode.workspace.fs.writeFile(uri, new TextEncoder().encode(plan.text));
   return uri;
 }

@@ -38,7 +38,14 @@ export async function pickOne<Value>(
   chosen?: (value: Value) => boolean,
 ): Promise<Value | 'back' | undefined> {
   const pick = vscode.window.createQuickPick<StepItem<Value>>();
-  Object.assign(pick, { title: place.title, step: place.step, totalSteps: place.totalSteps, placeholder, ignoreFocusOut: true, matchOnDescription: true });
+  Object.assign(pick, {
+    title: place.title,
+    step: place.step,
+    totalSteps: place.totalSteps,
+    placeholder,
+    ignoreFocusOut: true,
+    matchOnDescription: true,
+  });
   if (place.step > 1) pick.buttons = [vscode.QuickInputButtons.Back];
   pick.busy = true;
   pick.show();
@@ -63,7 +70,12 @@ export async function pickOne<Value>(
 }
 
 /** Asks for a text. `check` returns what is wrong with it. */
-export async function askText(place: StepPlace, prompt: string, value: string, check: (text: string) => string | undefined): Promise<string | 'back' | undefined> {
+export async function askText(
+  place: StepPlace,
+  prompt: string,
+  value: string,
+  check: (text: string) => string | undefined,
+): Promise<string | 'back' | undefined> {
   const box = vscode.window.createInputBox();
   Object.assign(box, { title: place.title, step: place.step, totalSteps: place.totalSteps, prompt, value, ignoreFocusOut: true });
   if (place.step > 1) box.buttons = [vscode.QuickInputButtons.Back];

@@ -25,7 +25,12 @@ export async function copyDiagnostics(version: string, worker: WorkerClient, run
       : `Worker not running: ${problem}`,
     `Workspace ${vscode.workspace.isTrusted ? 'trusted' : 'not trusted'}, ${(vscode.workspace.workspaceFolders ?? []).map(({ uri }) => uri.scheme).join(', ') || 'no folder'}`,
     // Names of models stay out of reports.
-    ...runs.runs.slice(0, 10).map((run) => `Run ${run.id}: ${run.status}${run.reason === undefined ? '' : ` (${run.reason})`}, ${run.method}, episode ${run.episode} of ${run.episodes}`),
+    ...runs.runs
+      .slice(0, 10)
+      .map(
+        (run) =>
+          `Run ${run.id}: ${run.status}${run.reason === undefined ? '' : ` (${run.reason})`}, ${run.method}, episode ${run.episode} of ${run.episodes}`,
+      ),
   ];
   const text = lines.join('\n');
   await vscode.env.clipboard.writeText(text);

@@ -29,4 +29,5 @@ it('JavaScript parses', () => {
   expect(() => new AsyncFunction('ort', body)).not.toThrow();
 });
 
-it('all three in one text', () => expect(loadingMarkdown(model, '12 kB').match(/```\w+/g)).toEqual(['```python', '```javascript', '```csharp']));
+it('all three in one text', () =>
+  expect(loadingMarkdown(model, '12 kB').match(/```\w+/g)).toEqual(['```python', '```javascript', '```csharp']));

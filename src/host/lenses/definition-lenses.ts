@@ -20,7 +20,9 @@ export class DefinitionLenses implements vscode.CodeLensProvider {
 
   register(): vscode.Disposable {
     const refresh = (): void => this.changed.fire();
-    const selector = Object.keys(LANGUAGES).map((language) => (language.startsWith('json') ? { language, pattern: '**/model.json' } : { language }));
+    const selector = Object.keys(LANGUAGES).map((language) =>
+      language.startsWith('json') ? { language, pattern: '**/model.json' } : { language },
+    );
     return vscode.Disposable.from(
       this.changed,
       vscode.languages.registerCodeLensProvider(selector, this),
@@ -45,10 +47,15 @@ export class DefinitionLenses implements vscode.CodeLensProvider {
         new vscode.CodeLens(range, commandLink('espalier.analyzeSensitivity', vscode.l10n.t('Layer sensitivity'), target)),
       ];
       const config = defined.find((model) => model.definition.name === definition.name);
-      const run = definition.kind === 'tfjs-file' ? this.store.lastRun({ model: file }) : config && this.store.lastRun({ config: config.configFile, model: config.modelPath });
+      const run =
+        definition.kind === 'tfjs-file'
+          ? this.store.lastRun({ model: file })
+          : config && this.store.lastRun({ config: config.configFile, model: config.modelPath });
       const achieved = run && achievementText(run);
       if (run && achieved !== undefined)
-        lenses.push(new vscode.CodeLens(range, commandLink('espalier.openRun', vscode.l10n.t('{0} · open run', achieved), { folder: run.folder })));
+        lenses.push(
+          new vscode.CodeLens(range, commandLink('espalier.openRun', vscode.l10n.t('{0} · open run', achieved), { folder: run.folder })),
+        );
       return lenses;
     });
   }

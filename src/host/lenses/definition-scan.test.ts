@@ -19,7 +19,12 @@ describe('Python', () => {
     ['several bases', 'class Net(Mixin, nn.Module, Other):', TORCH, ['0 torch-module Net']],
     ['Lightning', 'class Net(pl.LightningModule):', TORCH, ['0 lightning-module Net']],
     ['Lightning, imported name', 'class Net(LightningModule):', TORCH, ['0 lightning-module Net']],
-    ['a subclass of a network in the same file', 'class A(nn.Module):\n  pass\nclass B(A):\n  pass', TORCH, ['0 torch-module A', '2 torch-module B']],
+    [
+      'a subclass of a network in the same file',
+      'class A(nn.Module):\n  pass\nclass B(A):\n  pass',
+      TORCH,
+      ['0 torch-module A', '2 torch-module B'],
+    ],
     ['a class inside a function', 'def make():\n    class Net(nn.Module):\n        pass', TORCH, ['1 torch-module Net']],
     ['any other class', 'class Data(Dataset):', TORCH, []],
     ['a commented class', '# class Net(nn.Module):', TORCH, []],
@@ -34,7 +39,12 @@ describe('Python', () => {
     ['Keras Sequential in a function', 'def build(width):\n    return keras.Sequential([\n', KERAS, ['1 keras-sequential build']],
     ['functional', 'def build():\n    x = 1\n    return keras.Model(inputs=a, outputs=b)', KERAS, ['2 keras-functional build']],
     ['functional by position', 'net = Model(x, y)', KERAS, ['0 keras-functional net']],
-    ["torch's Sequential is a part", 'class N(nn.Module):\n  def __init__(self):\n    self.f = nn.Sequential(', TORCH, ['0 torch-module N']],
+    [
+      "torch's Sequential is a part",
+      'class N(nn.Module):\n  def __init__(self):\n    self.f = nn.Sequential(',
+      TORCH,
+      ['0 torch-module N'],
+    ],
     ['Sequential without Keras', 'model = Sequential()', TORCH, []],
   ])('%s', (_, body, head, expected) => expect(scan(body, head)).toEqual(expected));
 });
@@ -45,7 +55,11 @@ describe('TypeScript and JavaScript', () => {
     ['an exported, typed variable', 'export const net: tf.Sequential = tf.sequential({', ['0 tfjs-sequential net']],
     ['a function', 'export function build(width: number) {\n  const m = tf.sequential();\n  return m;\n}', ['1 tfjs-sequential build']],
     ['an arrow function', 'const build = (n) => {\n  return tf.model({ inputs, outputs });\n};', ['1 tfjs-model build']],
-    ['an arrow function of one line', 'const build = () => tf.sequential();\nconst other = tf.model({', ['0 tfjs-sequential build', '1 tfjs-model other']],
+    [
+      'an arrow function of one line',
+      'const build = () => tf.sequential();\nconst other = tf.model({',
+      ['0 tfjs-sequential build', '1 tfjs-model other'],
+    ],
     ['after a function', 'function a() {\n}\nconst b = tf.sequential();', ['2 tfjs-sequential b']],
     ['an async function', 'async function load() {\n  const m = tf.model({', ['1 tfjs-model load']],
     ['a comment', '// const model = tf.sequential();\n/* tf.model( */\n/*\nconst b = tf.model({\n*/', []],

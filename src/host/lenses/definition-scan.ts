@@ -56,7 +56,8 @@ const PYTHON_IMPORTS_TORCH = /^\s*(?:from|import)\s+(?:torch|lightning|pytorch_l
 const PYTHON_IMPORTS_KERAS = /^\s*(?:from|import)\s+(?:tensorflow|keras)\b/;
 
 const SCRIPT_CALL = /\btf\s*\.\s*(sequential|model)\s*\(/;
-const SCRIPT_FUNCTION = /(?:^|\s)(?:async\s+)?function\s*\*?\s+(\w+)\s*\(|(?:^|\s)(?:const|let|var)\s+(\w+)\s*=\s*(?:async\s*)?(?:\([^)]*\)|\w+)\s*(?::[^=]+)?=>/;
+const SCRIPT_FUNCTION =
+  /(?:^|\s)(?:async\s+)?function\s*\*?\s+(\w+)\s*\(|(?:^|\s)(?:const|let|var)\s+(\w+)\s*=\s*(?:async\s*)?(?:\([^)]*\)|\w+)\s*(?::[^=]+)?=>/;
 const SCRIPT_VARIABLE = /(?:^|\s)(?:const|let|var)\s+(\w+)\s*(?::[^=]+)?=\s*/;
 
 /** Definitions in the order of their lines. `fileName` decides for JSON, where only TensorFlow.js's own file is a model. */

@@ -4,12 +4,14 @@
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import * as vscode from 'vscode';
 import type { LayerGraph } from '../../protocol/layer-graph';
 import type { HostToPanel, PanelToHost, ViewState } from '../../protocol/panel-messages';
+import { panelPage } from '../../protocol/panel-page';
 import type { RunSnapshot } from '../../protocol/run-summary';
 import { modelOf, writeConfig } from '../compress/compress-flow';
+import { configLanguage } from '../load-config-language';
 import { isCancellation, problemText, userProblem } from '../problems';
 import type { RunStore } from '../runs/run-store';
 import type { SensitivityStore } from '../sensitivity/sensitivity-store';
@@ -67,7 +69,7 @@ export class PanelSession implements vscode.Disposable {
         if (uri.fsPath === this.configFile) void this.postOverrides();
       }),
     );
-    void this.fill();
+    this.fill();
   }
 
   get layerGraph(): LayerGraph | null {
@@ -106,10 +108,10 @@ export class PanelSession implements vscode.Disposable {
     for (const subscription of this.subscriptions) subscription.dispose();
   }
 
-  private async fill(): Promise<void> {
-    const { panelPage } = await import('../../protocol/panel-page');
+  private fill(): void {
     const { webview } = this.panel;
-    const address = (name: string): string => webview.asWebviewUri(vscode.Uri.joinPath(this.services.extensionUri, ...VIEW_FOLDERS, name)).toString();
+    const address = (name: string): string =>
+      webview.asWebviewUri(vscode.Uri.joinPath(this.services.extensionUri, ...VIEW_FOLDERS, name)).toString();
     webview.html = panelPage({
       script: address('panel.js'),
       style: address('panel.css'),
@@ -120,7 +122,7 @@ export class PanelSession implements vscode.Disposable {
   }
 
   private async receive(data: unknown): Promise<void> {
-    const { panelToHostSchema, readMessage } = await import('../../protocol/panel-messages');
+    const { panelToHostSchema, readMessage } = configLanguage();
     const reading = readMessage(panelToHostSchema, data);
     if ('problem' in reading) {
       this.services.log.warn(`the panel sent something that is no message (${reading.problem})`);
@@ -134,7 +136,11 @@ export class PanelSession implements vscode.Disposable {
       if (!isCancellation(error)) this.services.log.warn(problemText(error));
       if ('id' in message) {
         const known = userProblem(error);
-        this.post({ type: 'response', id: message.id, error: { message: known?.message ?? problemText(error), ...(known?.hint === undefined ? {} : { hint: known.hint }) } });
+        this.post({
+          type: 'response',
+          id: message.id,
+          error: { message: known?.message ?? problemText(error), ...(known?.hint === undefined ? {} : { hint: known.hint }) },
+        });
       }
     }
   }
@@ -192,7 +198,8 @@ export class PanelSession implements vscode.Disposable {
         return;
       }
       case 'openConfig':
-        if (this.configFile !== undefined) await vscode.window.showTextDocument(vscode.Uri.file(this.configFile), { viewColumn: vscode.ViewColumn.One });
+        if (this.configFile !== undefined)
+          await vscode.window.showTextDocument(vscode.Uri.file(this.configFile), { viewColumn: vscode.ViewColumn.One });
         return;
       case 'showLog':
         return log.show();
@@ -227,9 +234,13 @@ export class PanelSession implements vscode.Disposable {
     if (runFolder !== undefined) this.run = await orNull(runs.snapshot(runFolder));
     const modelPath = this.modelPath;
     if (modelPath !== undefined) this.graph = await orNull(worker.request('inspectModel', { path: modelPath, layout: true }));
-    this.configFile = this.target.configFile ?? this.run?.summary.configPath ?? (modelPath === undefined ? undefined : await configOf(modelPath));
+    this.configFile =
+      this.target.configFile ?? this.run?.summary.configPath ?? (modelPath === undefined ? undefined : await configOf(modelPath));
     if (this.configFile !== undefined && !existsSync(this.configFile)) this.configFile = undefined;
-    const cached = modelPath === undefined ? null : await orNull(sensitivities.cached(modelPath, this.configFile).then((known) => known?.sensitivity ?? null));
+    const cached =
+      modelPath === undefined
+        ? null
+        : await orNull(sensitivities.cached(modelPath, this.configFile).then((known) => known?.sensitivity ?? null));
     if (this.disposed) return;
     this.panel.title = this.run?.summary.name ?? (modelPath === undefined ? 'Espalier' : basename(modelPath));
     const trusted = vscode.workspace.isTrusted;
@@ -261,14 +272,16 @@ export class PanelSession implements vscode.Disposable {
     const modelPath = this.modelPath;
     if (modelPath === undefined) return;
     const uri = vscode.Uri.file(modelPath);
-    const watcher = vscode.workspace.createFileSystemWatcher(new vscode.RelativePattern(vscode.Uri.joinPath(uri, '..'), basename(modelPath)));
+    const watcher = vscode.workspace.createFileSystemWatcher(
+      new vscode.RelativePattern(vscode.Uri.joinPath(uri, '..'), basename(modelPath)),
+    );
     watcher.onDidChange(() => void this.load());
     this.watcher = watcher;
   }
 
   private async overrides(): Promise<Record<string, { skip?: boolean; ratio?: number; bits?: number }>> {
     if (this.configFile === undefined) return {};
-    const { readOverrides } = await import('./overrides');
+    const { readOverrides } = configLanguage();
     return readOverrides((await vscode.workspace.openTextDocument(this.configFile)).getText());
   }
 
@@ -288,10 +301,14 @@ export class PanelSession implements vscode.Disposable {
       this.configFile = configFile;
     }
     const document = await vscode.workspace.openTextDocument(this.configFile);
-    const { withOverride } = await import('./overrides');
+    const { withOverride } = configLanguage();
     const edit = new vscode.WorkspaceEdit();
     const text = document.getText();
-    edit.replace(document.uri, new vscode.Range(document.positionAt(0), document.positionAt(text.length)), withOverride(text, name, override));
+    edit.replace(
+      document.uri,
+      new vscode.Range(document.positionAt(0), document.positionAt(text.length)),
+      withOverride(text, name, override),
+    );
     await vscode.workspace.applyEdit(edit);
     await document.save();
     await this.postOverrides();
@@ -312,12 +329,11 @@ export class PanelSession implements vscode.Disposable {
 
 /** The config that names a model, where only one does. */
 async function configOf(modelPath: string): Promise<string | undefined> {
-  const { parse } = await import('jsonc-parser');
-  const { dirname, resolve } = await import('node:path');
+  const { parseJson } = configLanguage();
   for (const uri of await findConfigs()) {
     const file = diskPath(uri);
     const text = new TextDecoder().decode(await vscode.workspace.fs.readFile(uri));
-    const { model } = (parse(text) ?? {}) as { model?: unknown };
+    const { model } = (parseJson(text) ?? {}) as { model?: unknown };
     if (typeof model === 'string' && resolve(dirname(file), model) === modelPath) return file;
   }
   return undefined;

@@ -1,7 +1,7 @@
 /** The open panels: one for each run and each model, restored after a restart, and the same view as the editor of `.onnx` files. */
 import * as vscode from 'vscode';
 import { diskPath } from '../workspace-files';
-import { PanelSession, type PanelServices, type PanelTarget } from './panel-session';
+import { type PanelServices, PanelSession, type PanelTarget } from './panel-session';
 
 export const PANEL_TYPE = 'espalier.panel';
 export const MODEL_EDITOR_TYPE = 'espalier.modelEditor';
@@ -20,7 +20,10 @@ export class Panels implements vscode.Disposable, vscode.WebviewPanelSerializer,
     return vscode.Disposable.from(
       this,
       vscode.window.registerWebviewPanelSerializer(PANEL_TYPE, this),
-      vscode.window.registerCustomEditorProvider(MODEL_EDITOR_TYPE, this, { webviewOptions: options, supportsMultipleEditorsPerDocument: true }),
+      vscode.window.registerCustomEditorProvider(MODEL_EDITOR_TYPE, this, {
+        webviewOptions: options,
+        supportsMultipleEditorsPerDocument: true,
+      }),
     );
   }
 
@@ -32,7 +35,11 @@ export class Panels implements vscode.Disposable, vscode.WebviewPanelSerializer,
   /** Opens a panel, or shows the one that has the same run or model. */
   open(target: PanelTarget, beside = true): PanelSession {
     const same = [...this.sessions].find(
-      (session) => session.panel.viewType.endsWith(PANEL_TYPE) && (target.runFolder === undefined ? session.runFolder === undefined && session.modelPath === target.modelPath : session.runFolder === target.runFolder),
+      (session) =>
+        session.panel.viewType.endsWith(PANEL_TYPE) &&
+        (target.runFolder === undefined
+          ? session.runFolder === undefined && session.modelPath === target.modelPath
+          : session.runFolder === target.runFolder),
     );
     if (same) {
       same.panel.reveal();

@@ -11,7 +11,8 @@ describe('the answer', () => {
       answer: { path: 'a.onnx', packages: { torch: '2' } },
       printed: 'hello\n{"x":1}',
     }));
-  it('may be a problem', () => expect(readAnswer('{"error":"e","hint":null,"missing":["torch"]}')?.answer).toEqual({ error: 'e', missing: ['torch'] }));
+  it('may be a problem', () =>
+    expect(readAnswer('{"error":"e","hint":null,"missing":["torch"]}')?.answer).toEqual({ error: 'e', missing: ['torch'] }));
   it.each(['', 'Traceback', '{"other":1}', '3', 'null'])('%j is none', (output) => expect(readAnswer(output)).toBeUndefined());
 });
 
@@ -38,7 +39,12 @@ const python = ['python3', 'python'].find((name) => {
 describe.skipIf(python === undefined)('export_model.py without torch', () => {
   const run = (request: object): ReturnType<typeof readAnswer> =>
     // Isolated mode hides whatever this machine has installed for the user.
-    readAnswer(execFileSync(python!, ['-I', '-S', 'media/python/export_model.py', JSON.stringify(request)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }));
+    readAnswer(
+      execFileSync(python!, ['-I', '-S', 'media/python/export_model.py', JSON.stringify(request)], {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      }),
+    );
 
   it('names the missing package', () => {
     const answer = run({ kind: 'torch-module', file: 'net.py', name: 'Net', arguments: '', to: 'net.onnx' })?.answer;
@@ -58,12 +64,21 @@ describe.skipIf(python === undefined)('export_model.py without torch', () => {
         readAnswer(
           execFileSync(
             python!,
-            ['-S', '-c', script, 'media/python/export_model.py', JSON.stringify({ kind: 'keras-sequential', file: join(folder, file), name: 'net', arguments: '', to: 'x' })],
+            [
+              '-S',
+              '-c',
+              script,
+              'media/python/export_model.py',
+              JSON.stringify({ kind: 'keras-sequential', file: join(folder, file), name: 'net', arguments: '', to: 'x' }),
+            ],
             { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
           ),
         );
       expect(ask('net.py')).toEqual({
-        answer: expect.objectContaining({ error: "net.py cannot be imported: No module named 'no_such_package'.", missing: ['no_such_package'] }),
+        answer: expect.objectContaining({
+          error: "net.py cannot be imported: No module named 'no_such_package'.",
+          missing: ['no_such_package'],
+        }),
         printed: 'imported',
       });
       expect(ask('empty.py')?.answer).toMatchObject({ error: "empty.py has no 'net' at its top level." });

@@ -17,7 +17,8 @@ export function readAnswer(output: string): { readonly answer: ExportAnswer; rea
   if (typeof value !== 'object' || value === null) return undefined;
   const fields = value as Readonly<Record<string, unknown>>;
   const printed = lines.join('\n').trimEnd();
-  if (typeof fields['path'] === 'string') return { answer: { path: fields['path'], packages: (fields['packages'] ?? {}) as Record<string, string> }, printed };
+  if (typeof fields['path'] === 'string')
+    return { answer: { path: fields['path'], packages: (fields['packages'] ?? {}) as Record<string, string> }, printed };
   if (typeof fields['error'] !== 'string') return undefined;
   const missing = Array.isArray(fields['missing']) ? fields['missing'].map(String) : [];
   return { answer: { error: fields['error'], missing, ...(typeof fields['hint'] === 'string' ? { hint: fields['hint'] } : {}) }, printed };

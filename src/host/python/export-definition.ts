@@ -9,7 +9,7 @@ import * as vscode from 'vscode';
 import type { DefinitionTarget } from '../command-ids';
 import type { ChosenModel } from '../compress/compress-flow';
 import { askText, runSteps } from '../compress/quick-steps';
-import { type DefinedModel, Definitions } from '../definitions';
+import type { DefinedModel, Definitions } from '../definitions';
 import { HostProblem } from '../problems';
 import type { WorkerClient } from '../worker-client';
 import { pathFrom, requireTrust } from '../workspace-files';
@@ -40,7 +40,11 @@ export async function modelOfDefinition(target: DefinitionTarget, services: Defi
   const definition = known?.definition ?? (await askDefinition(target, folder));
   if (!definition) return undefined;
   const path = known?.modelPath ?? join(folder, '.espalier', 'models', `${target.name}.onnx`);
-  const sources = [target.file, ...(known ? [known.configFile] : []), ...(definition.weights === undefined ? [] : [resolve(folder, definition.weights)])];
+  const sources = [
+    target.file,
+    ...(known ? [known.configFile] : []),
+    ...(definition.weights === undefined ? [] : [resolve(folder, definition.weights)]),
+  ];
   if (!(await isNewer(path, sources)))
     await vscode.window.withProgress(
       { location: vscode.ProgressLocation.Notification, title: vscode.l10n.t('Exporting {0} to ONNX', target.name), cancellable: true },
@@ -49,9 +53,20 @@ export async function modelOfDefinition(target: DefinitionTarget, services: Defi
   return { path, folder, name: target.name, definition, ...(known ? { configFile: known.configFile } : {}) };
 }
 
-async function exportTo(path: string, target: DefinitionTarget, definition: DefinitionSettings, folder: string, services: DefinitionServices, token: vscode.CancellationToken): Promise<void> {
+async function exportTo(
+  path: string,
+  target: DefinitionTarget,
+  definition: DefinitionSettings,
+  folder: string,
+  services: DefinitionServices,
+  token: vscode.CancellationToken,
+): Promise<void> {
   if (target.kind === 'tfjs-sequential' || target.kind === 'tfjs-model') {
-    await services.worker.request('importDefinition', { file: target.file, name: target.name, arguments: definition.arguments, to: path }, token);
+    await services.worker.request(
+      'importDefinition',
+      { file: target.file, name: target.name, arguments: definition.arguments, to: path },
+      token,
+    );
     return;
   }
   await exportPython(
@@ -68,7 +83,8 @@ async function exportTo(path: string, target: DefinitionTarget, definition: Defi
     services.log,
     token,
   );
-  if (!existsSync(path)) throw new HostProblem(vscode.l10n.t('The export of {0} wrote no file.', target.name), vscode.l10n.t('The log has what it printed.'));
+  if (!existsSync(path))
+    throw new HostProblem(vscode.l10n.t('The export of {0} wrote no file.', target.name), vscode.l10n.t('The log has what it printed.'));
 }
 
 /** Exports lie in a folder of ours, which version control ignores. */
@@ -84,7 +100,12 @@ async function askDefinition(target: DefinitionTarget, folder: string): Promise<
   const needsShape = isClass;
   return runSteps<DefinitionSettings>(vscode.l10n.t('Model {0} of {1}', target.name, basename(target.file)), start, [
     async (state, place) => {
-      const text = await askText(place, vscode.l10n.t("What is {0} called with? For example 'num_classes=10'; empty for nothing.", target.name), state.arguments, () => undefined);
+      const text = await askText(
+        place,
+        vscode.l10n.t("What is {0} called with? For example 'num_classes=10'; empty for nothing.", target.name),
+        state.arguments,
+        () => undefined,
+      );
       return text === undefined || text === 'back' ? text : { ...state, arguments: text.trim() };
     },
     ...(needsShape
@@ -100,8 +121,12 @@ async function askDefinition(target: DefinitionTarget, folder: string): Promise<
     ...(extname(target.file) === '.py'
       ? [
           async (state: DefinitionSettings, place: Parameters<typeof askText>[0]) => {
-            const text = await askText(place, vscode.l10n.t('File with trained weights, relative to {0}; empty for those of the source.', basename(folder)), '', (value) =>
-              value.trim() === '' || existsSync(resolve(folder, value.trim())) ? undefined : vscode.l10n.t('There is no such file.'),
+            const text = await askText(
+              place,
+              vscode.l10n.t('File with trained weights, relative to {0}; empty for those of the source.', basename(folder)),
+              '',
+              (value) =>
+                value.trim() === '' || existsSync(resolve(folder, value.trim())) ? undefined : vscode.l10n.t('There is no such file.'),
             );
             if (text === undefined || text === 'back') return text;
             return text.trim() === '' ? state : { ...state, weights: text.trim() };

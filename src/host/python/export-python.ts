@@ -21,7 +21,12 @@ export interface PythonExport {
 }
 
 /** @throws HostProblem naming what is missing and what to do; CancellationError */
-export async function exportPython(request: PythonExport, script: string, log: vscode.LogOutputChannel, token: vscode.CancellationToken): Promise<void> {
+export async function exportPython(
+  request: PythonExport,
+  script: string,
+  log: vscode.LogOutputChannel,
+  token: vscode.CancellationToken,
+): Promise<void> {
   const interpreter = await findInterpreter(vscode.Uri.file(request.file));
   await mkdir(dirname(request.to), { recursive: true });
   log.info(`exporting ${request.name} of ${request.file} with ${interpreter.path} (${interpreter.from})`);
@@ -38,7 +43,13 @@ export async function exportPython(request: PythonExport, script: string, log: v
   log.info(`exported ${shownPath(read.answer.path)} (${packages.join(', ')})`);
 }
 
-function runPython(path: string, args: readonly string[], folder: string, log: vscode.LogOutputChannel, token: vscode.CancellationToken): Promise<string> {
+function runPython(
+  path: string,
+  args: readonly string[],
+  folder: string,
+  log: vscode.LogOutputChannel,
+  token: vscode.CancellationToken,
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(path, args, { cwd: folder, env: { ...process.env, PYTHONIOENCODING: 'utf-8' }, stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
@@ -49,7 +60,10 @@ function runPython(path: string, args: readonly string[], folder: string, log: v
     const cancelled = token.onCancellationRequested(() => child.kill());
     child.once('error', (error: NodeJS.ErrnoException) => {
       cancelled.dispose();
-      const message = error.code === 'ENOENT' ? vscode.l10n.t('There is no Python at {0}.', path) : vscode.l10n.t('{0} could not be started: {1}.', path, error.message);
+      const message =
+        error.code === 'ENOENT'
+          ? vscode.l10n.t('There is no Python at {0}.', path)
+          : vscode.l10n.t('{0} could not be started: {1}.', path, error.message);
       reject(new HostProblem(message, vscode.l10n.t('Select an interpreter in the Python extension, or set espalier.python.interpreter.')));
     });
     child.once('close', () => {

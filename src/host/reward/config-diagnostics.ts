@@ -1,5 +1,6 @@
 /** Problems of config files at their exact places, as they are written; a quick fix where a better name is known. */
 import * as vscode from 'vscode';
+import { configLanguage } from '../load-config-language';
 import { CONFIG_SELECTOR, isConfig, rangeOf } from './config-documents';
 
 const TYPING_PAUSE_MILLISECONDS = 150;
@@ -49,20 +50,24 @@ export class ConfigDiagnostics implements vscode.CodeActionProvider {
       key,
       setTimeout(() => {
         this.timers.delete(key);
-        void this.show(document);
+        this.show(document);
       }, pause),
     );
   }
 
-  private async show(document: vscode.TextDocument): Promise<void> {
-    const { parseConfigText } = await import('../../protocol/config-file');
+  private show(document: vscode.TextDocument): void {
+    const { parseConfigText } = configLanguage();
     if (document.isClosed) return;
     const { problems } = parseConfigText(document.getText());
     this.collection.set(
       document.uri,
       problems.map((problem) => {
         const severity = problem.severity === 'error' ? vscode.DiagnosticSeverity.Error : vscode.DiagnosticSeverity.Warning;
-        const diagnostic = new vscode.Diagnostic(rangeOf(document, problem.offset, problem.offset + problem.length), problem.message, severity);
+        const diagnostic = new vscode.Diagnostic(
+          rangeOf(document, problem.offset, problem.offset + problem.length),
+          problem.message,
+          severity,
+        );
         diagnostic.source = 'espalier';
         if (problem.suggestion !== undefined) this.suggestions.set(diagnostic, problem.suggestion);
         return diagnostic;

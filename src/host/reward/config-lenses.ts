@@ -26,7 +26,9 @@ export class ConfigLenses implements vscode.CodeLensProvider {
     const last = this.store.lastRun({ config: uri.fsPath });
     const achieved = last && achievementText(last);
     if (last && achieved !== undefined)
-      lenses.push(new vscode.CodeLens(top, commandLink('espalier.openRun', vscode.l10n.t('{0} · open run', achieved), { folder: last.folder })));
+      lenses.push(
+        new vscode.CodeLens(top, commandLink('espalier.openRun', vscode.l10n.t('{0} · open run', achieved), { folder: last.folder })),
+      );
     const line = rewardLine(document);
     if (line !== undefined) {
       const range = document.lineAt(line).range;

@@ -19,7 +19,9 @@ describe('places', () => {
     expect(place.index).toBe(index);
     expect(stageOf(place.site)).toBe(stage);
   });
-  it.each(['{ "reward|": "accuracy" }', '{ "model": "acc|uracy" }', '|{}'])('outside: %s', (text) => expect(formulaAt(...marked(text))).toBeUndefined());
+  it.each(['{ "reward|": "accuracy" }', '{ "model": "acc|uracy" }', '|{}'])('outside: %s', (text) =>
+    expect(formulaAt(...marked(text))).toBeUndefined(),
+  );
 });
 
 describe('completion', () => {

@@ -28,11 +28,15 @@ export function constantsIn(text: string): Record<string, number> {
   const constants: Record<string, number> = {};
   // A formula that is being written breaks the config, and then is when its constants are wanted.
   const block = /"constants"\s*:\s*\{([^}]*)\}/.exec(text)?.[1] ?? '';
-  for (const [, name, value] of block.matchAll(/"(\w+)"\s*:\s*(-?[\d.]+(?:[eE][-+]?\d+)?)/g)) if (Number.isFinite(Number(value))) constants[name] = Number(value);
+  for (const [, name, value] of block.matchAll(/"(\w+)"\s*:\s*(-?[\d.]+(?:[eE][-+]?\d+)?)/g))
+    if (Number.isFinite(Number(value))) constants[name] = Number(value);
   return constants;
 }
 
-export function formulaCompletions(text: string, offset: number): { readonly range: FileRange; readonly items: readonly FormulaCompletion[] } | undefined {
+export function formulaCompletions(
+  text: string,
+  offset: number,
+): { readonly range: FileRange; readonly items: readonly FormulaCompletion[] } | undefined {
   const place = formulaAt(text, offset);
   if (!place) return undefined;
   const { range, items } = completionsAt(place.site.text, place.index, constantsIn(text));

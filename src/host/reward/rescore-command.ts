@@ -1,5 +1,6 @@
 /** Re-score last run: the candidates of a config's newest run under the reward that stands in the editor now. */
 import * as vscode from 'vscode';
+import { configLanguage } from '../load-config-language';
 import { HostProblem } from '../problems';
 import type { RunStore } from '../runs/run-store';
 import { openReport } from '../text-documents';
@@ -15,17 +16,34 @@ export interface RescoreOutcome {
   readonly winner?: string;
 }
 
-export async function rescoreLastRun(uri: vscode.Uri, stage: 'prune' | 'quantize' | undefined, store: RunStore, worker: WorkerClient): Promise<RescoreOutcome> {
-  const [{ parseConfigText }, { rescoringText, winnerText }] = await Promise.all([import('../../protocol/config-file'), import('./rescore-text')]);
+export async function rescoreLastRun(
+  uri: vscode.Uri,
+  stage: 'prune' | 'quantize' | undefined,
+  store: RunStore,
+  worker: WorkerClient,
+): Promise<RescoreOutcome> {
+  const { parseConfigText, rescoringText, winnerText } = configLanguage();
   const document = await vscode.workspace.openTextDocument(uri);
   const { config, problems } = parseConfigText(document.getText());
-  if (!config) throw new HostProblem(vscode.l10n.t('{0} has a problem in line {1}: {2}', shownPath(uri.fsPath), problems[0].line, problems[0].message));
+  if (!config)
+    throw new HostProblem(
+      vscode.l10n.t('{0} has a problem in line {1}: {2}', shownPath(uri.fsPath), problems[0].line, problems[0].message),
+    );
   await store.list();
   const run = store.lastRun({ config: uri.fsPath });
-  if (!run) throw new HostProblem(vscode.l10n.t('{0} has no run yet.', shownPath(uri.fsPath)), vscode.l10n.t('Run it once; then any reward can be tried on its candidates.'));
+  if (!run)
+    throw new HostProblem(
+      vscode.l10n.t('{0} has no run yet.', shownPath(uri.fsPath)),
+      vscode.l10n.t('Run it once; then any reward can be tried on its candidates.'),
+    );
   const chosen = stage ?? (config.stages.prune ? 'prune' : 'quantize');
   const { reward } = config;
-  const result = await worker.request('rescoreRun', { folder: run.folder, stage: chosen, reward: reward[chosen], constants: reward.constants });
+  const result = await worker.request('rescoreRun', {
+    folder: run.folder,
+    stage: chosen,
+    reward: reward[chosen],
+    constants: reward.constants,
+  });
   if ('problems' in result) throw new HostProblem(vscode.l10n.t('The reward cannot be read: {0}', result.problems[0].message));
   const { candidates } = await store.snapshot(run.folder);
   const winner = winnerText(run, result.rescoring, candidates);
@@ -38,7 +56,11 @@ export async function rescoreLastRun(uri: vscode.Uri, stage: 'prune' | 'quantize
 export async function previewReward(uri: vscode.Uri, stage: 'prune' | 'quantize' | undefined, store: RunStore): Promise<void> {
   const document = await vscode.workspace.openTextDocument(uri);
   const snapshot = await lastSnapshot(store, uri);
-  const markdown = await previewMarkdown(document, stage ?? 'prune', snapshot);
-  if (markdown === undefined) throw new HostProblem(vscode.l10n.t('{0} has problems, so its reward has no picture.', shownPath(uri.fsPath)), vscode.l10n.t('See the Problems view.'));
+  const markdown = previewMarkdown(document, stage ?? 'prune', snapshot);
+  if (markdown === undefined)
+    throw new HostProblem(
+      vscode.l10n.t('{0} has problems, so its reward has no picture.', shownPath(uri.fsPath)),
+      vscode.l10n.t('See the Problems view.'),
+    );
   await openReport('reward.md', `# ${vscode.l10n.t('Reward of {0}', shownPath(uri.fsPath))}\n\n${markdown}\n`);
 }

@@ -13,13 +13,18 @@ export function rescoringText(run: RunSummary, formula: string, rescoring: Resco
     const candidate = byId.get(entry.id);
     if (!candidate) return [];
     const { original } = run;
-    const accuracy = original ? `${percentText(candidate.accuracy)} (${pointsText(original.accuracy, candidate.accuracy)})` : percentText(candidate.accuracy);
+    const accuracy = original
+      ? `${percentText(candidate.accuracy)} (${pointsText(original.accuracy, candidate.accuracy)})`
+      : percentText(candidate.accuracy);
     const macs = original ? changeText(original.cost.macs, candidate.cost.macs) : String(candidate.cost.macs);
     return [
       `| ${entry.rank} | ${entry.previousRank} | ${entry.id} | ${entry.reward.toPrecision(5)} | ${entry.previousReward.toPrecision(5)} | ${accuracy} | ${macs} | ${bytesText(candidate.cost.weightBytes)} |`,
     ];
   });
-  const failed = rescoring.failed.length === 0 ? [] : ['', `${rescoring.failed.length} candidates have no value under this reward: ${rescoring.failed[0].problem.message}.`];
+  const failed =
+    rescoring.failed.length === 0
+      ? []
+      : ['', `${rescoring.failed.length} candidates have no value under this reward: ${rescoring.failed[0].problem.message}.`];
   return [
     `# ${run.name}, re-scored`,
     '',
@@ -40,6 +45,10 @@ export function winnerText(run: RunSummary, rescoring: Rescoring, candidates: re
   const [first] = rescoring.ranked;
   const winner = first && candidates.find((candidate) => candidate.id === first.id);
   if (!first || !winner) return undefined;
-  const figures = run.original ? `${changeText(run.original.cost.macs, winner.cost.macs)} MACs, ${pointsText(run.original.accuracy, winner.accuracy)}` : percentText(winner.accuracy);
-  return first.previousRank === 1 ? `${first.id} stays first: ${figures}` : `${first.id} would have won (it was ${first.previousRank}.): ${figures}`;
+  const figures = run.original
+    ? `${changeText(run.original.cost.macs, winner.cost.macs)} MACs, ${pointsText(run.original.accuracy, winner.accuracy)}`
+    : percentText(winner.accuracy);
+  return first.previousRank === 1
+    ? `${first.id} stays first: ${figures}`
+    : `${first.id} would have won (it was ${first.previousRank}.): ${figures}`;
 }

@@ -43,7 +43,11 @@ export const EXAMPLE_CONTEXT: RewardContext = {
  * parameters, bytes, latency and channels in proportion, sparsity as what is gone.
  * @returns undefined where the formula cannot be read
  */
-export function rewardGrid(reward: string, constants: Readonly<Record<string, number>>, { context, flopsHigh, flopsLow }: PreviewOptions): RewardGrid | undefined {
+export function rewardGrid(
+  reward: string,
+  constants: Readonly<Record<string, number>>,
+  { context, flopsHigh, flopsLow }: PreviewOptions,
+): RewardGrid | undefined {
   const { reward: compiled } = compileReward(reward, constants);
   if (!compiled) return undefined;
   const { original } = context;
@@ -91,17 +95,18 @@ export function previewSvg(grid: RewardGrid, { context, points }: Pick<PreviewOp
   );
   const [from, to] = grid.accuracy;
   const marks = points.map(({ accuracy, flops }) => {
-    const x = LEFT + (Math.min(Math.max((accuracy - from) / (to - from), 0), 1) * COLUMNS * CELL);
+    const x = LEFT + Math.min(Math.max((accuracy - from) / (to - from), 0), 1) * COLUMNS * CELL;
     const y = ROWS * CELL * (1 - Math.min(flops / context.original.flops, 1));
     return `<circle cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="3" fill="#ffffff" stroke="#000000"/>`;
   });
-  const label = (x: number, y: number, anchor: string, text: string): string => `<text x="${x}" y="${y}" text-anchor="${anchor}" font-family="sans-serif" font-size="10" fill="#888888">${text}</text>`;
+  const label = (x: number, y: number, anchor: string, text: string): string =>
+    `<text x="${x}" y="${y}" text-anchor="${anchor}" font-family="sans-serif" font-size="10" fill="#888888">${text}</text>`;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">`,
     ...cells,
     ...marks,
     label(LEFT - 3, 9, 'end', '100 %'),
-    label(LEFT - 3, ROWS * CELL / 2 + 4, 'end', 'FLOPs'),
+    label(LEFT - 3, (ROWS * CELL) / 2 + 4, 'end', 'FLOPs'),
     label(LEFT - 3, ROWS * CELL, 'end', '0 %'),
     label(LEFT, height - 5, 'start', `${(from * 100).toFixed(0)} %`),
     label(LEFT + (COLUMNS * CELL) / 2, height - 5, 'middle', 'accuracy'),

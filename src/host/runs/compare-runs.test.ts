@@ -32,8 +32,16 @@ it('puts runs side by side, with what each figure was measured on', () => {
     origin: 'ppo',
     partial: false,
   };
-  const text = compareRuns([{ ...base, best, goalMet: true }, { ...base, id: 'b2', status: 'failed', reason: 'no | data' }]);
-  const rows = Object.fromEntries(text.split('\n').filter((l) => l.startsWith('| ')).map((l) => [l.split(' | ')[0].slice(2), l]));
+  const text = compareRuns([
+    { ...base, best, goalMet: true },
+    { ...base, id: 'b2', status: 'failed', reason: 'no | data' },
+  ]);
+  const rows = Object.fromEntries(
+    text
+      .split('\n')
+      .filter((l) => l.startsWith('| '))
+      .map((l) => [l.split(' | ')[0].slice(2), l]),
+  );
   expect(rows['Accuracy']).toBe('| Accuracy | 88.0 % (−2.0 pt, n = 500) | – |');
   expect(rows['MACs']).toBe('| MACs | 400 (−60 %) | – |');
   expect(rows['Size']).toBe('| Size | 80 B (−60 %) | – |');

@@ -7,14 +7,21 @@ type Row = readonly [label: string, value: (run: RunSummary) => string];
 const NONE = '–';
 
 /** A figure of the best candidate with its change against the original. */
-function figure(of: (cost: NonNullable<RunSummary['best']>['cost']) => number, text: (value: number) => string): (run: RunSummary) => string {
+function figure(
+  of: (cost: NonNullable<RunSummary['best']>['cost']) => number,
+  text: (value: number) => string,
+): (run: RunSummary) => string {
   return ({ original, best }) => (original && best ? `${text(of(best.cost))} (${changeText(of(original.cost), of(best.cost))})` : NONE);
 }
 
 const ROWS: readonly Row[] = [
   ['Status', (run) => (run.reason === undefined ? run.status : `${run.status}: ${run.reason}`)],
   ['Method', (run) => run.method],
-  ['Accuracy', ({ original, best }) => (original && best ? `${percentText(best.accuracy)} (${pointsText(original.accuracy, best.accuracy)}, n = ${best.images})` : NONE)],
+  [
+    'Accuracy',
+    ({ original, best }) =>
+      original && best ? `${percentText(best.accuracy)} (${pointsText(original.accuracy, best.accuracy)}, n = ${best.images})` : NONE,
+  ],
   ['MACs', figure((cost) => cost.macs, countText)],
   ['Effective MACs', figure((cost) => cost.effectiveMacs, countText)],
   ['Parameters', figure((cost) => cost.params, countText)],
@@ -22,7 +29,10 @@ const ROWS: readonly Row[] = [
   ['Size', figure(sizeOf, bytesText)],
   [
     'Latency',
-    ({ best }) => best?.latency?.map((l) => `${l.median.toFixed(2)} ms (batch ${l.batch}, ${l.low.toFixed(2)} to ${l.high.toFixed(2)}, n = ${l.runs})`).join(', ') || NONE,
+    ({ best }) =>
+      best?.latency
+        ?.map((l) => `${l.median.toFixed(2)} ms (batch ${l.batch}, ${l.low.toFixed(2)} to ${l.high.toFixed(2)}, n = ${l.runs})`)
+        .join(', ') || NONE,
   ],
   ['Reward', ({ best }) => (best ? best.reward.toFixed(4) : NONE)],
   ['Goal met', ({ goalMet }) => (goalMet === undefined ? NONE : goalMet ? 'yes' : 'no')],

@@ -15,15 +15,24 @@ const describe = (run: RunSummary): vscode.QuickPickItem & { run: RunSummary } =
 
 async function suitable(store: RunStore, suits: (run: RunSummary) => boolean): Promise<RunSummary[]> {
   const runs = (await store.list()).filter(suits);
-  if (runs.length === 0) throw new HostProblem(vscode.l10n.t('There is no such run in this workspace.'), vscode.l10n.t('Start one with "Espalier: Compress Model…".'));
+  if (runs.length === 0)
+    throw new HostProblem(
+      vscode.l10n.t('There is no such run in this workspace.'),
+      vscode.l10n.t('Start one with "Espalier: Compress Model…".'),
+    );
   return runs;
 }
 
 /** Folder of the run chosen; the only one is chosen without asking. */
-export async function pickRun(store: RunStore, placeHolder: string, suits: (run: RunSummary) => boolean = () => true): Promise<string | undefined> {
+export async function pickRun(
+  store: RunStore,
+  placeHolder: string,
+  suits: (run: RunSummary) => boolean = () => true,
+): Promise<string | undefined> {
   const runs = await suitable(store, suits);
   if (runs.length === 1) return runs[0].folder;
-  return (await vscode.window.showQuickPick(runs.map(describe), { placeHolder, matchOnDescription: true, matchOnDetail: true }))?.run.folder;
+  return (await vscode.window.showQuickPick(runs.map(describe), { placeHolder, matchOnDescription: true, matchOnDetail: true }))?.run
+    .folder;
 }
 
 export async function pickRuns(store: RunStore, placeHolder: string): Promise<readonly RunSummary[] | undefined> {

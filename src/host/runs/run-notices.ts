@@ -15,7 +15,8 @@ async function announce({ run, expected }: RunEnd): Promise<void> {
   const achieved = achievementText(run);
   if (run.status === 'finished') {
     const exportIt = vscode.l10n.t('Export…');
-    const text = achieved === undefined ? vscode.l10n.t('{0} is finished.', run.name) : vscode.l10n.t('{0} is finished: {1}', run.name, achieved);
+    const text =
+      achieved === undefined ? vscode.l10n.t('{0} is finished.', run.name) : vscode.l10n.t('{0} is finished: {1}', run.name, achieved);
     const choice = await vscode.window.showInformationMessage(text, open, exportIt);
     if (choice === open) await vscode.commands.executeCommand('espalier.openRun', target);
     else if (choice === exportIt) await vscode.commands.executeCommand('espalier.exportModel', target);
@@ -25,7 +26,9 @@ async function announce({ run, expected }: RunEnd): Promise<void> {
   const resume = vscode.l10n.t('Resume');
   const showLog = vscode.l10n.t('Show Log');
   const text =
-    run.status === 'interrupted' ? vscode.l10n.t('{0} was interrupted: {1}', run.name, run.reason ?? '') : vscode.l10n.t('{0} failed: {1}', run.name, run.reason ?? '');
+    run.status === 'interrupted'
+      ? vscode.l10n.t('{0} was interrupted: {1}', run.name, run.reason ?? '')
+      : vscode.l10n.t('{0} failed: {1}', run.name, run.reason ?? '');
   const choice = await vscode.window.showWarningMessage(text, ...(run.resumable ? [resume] : []), showLog);
   if (choice === resume) await vscode.commands.executeCommand('espalier.resumeRun', target);
   else if (choice === showLog) await vscode.commands.executeCommand('espalier.showLog');
@@ -41,11 +44,18 @@ export async function offerResume(store: RunStore, log: vscode.LogOutputChannel)
     log.warn(problemText(error));
     return;
   }
-  const runs = remembered.map((folder) => store.run(folder)).filter((run): run is RunSummary => run?.status === 'interrupted' && run.resumable);
+  const runs = remembered
+    .map((folder) => store.run(folder))
+    .filter((run): run is RunSummary => run?.status === 'interrupted' && run.resumable);
   for (const run of runs) {
     const resume = vscode.l10n.t('Resume');
     const choice = await vscode.window.showInformationMessage(
-      vscode.l10n.t('The run of {0} was interrupted when the window closed, after episode {1} of {2}.', run.name, run.episode, run.episodes),
+      vscode.l10n.t(
+        'The run of {0} was interrupted when the window closed, after episode {1} of {2}.',
+        run.name,
+        run.episode,
+        run.episodes,
+      ),
       resume,
       vscode.l10n.t('Not Now'),
     );

@@ -7,5 +7,7 @@ export function isActive(run: RunSummary): boolean {
 
 /** Those under way first, then the newest first. */
 export function newestFirst(runs: Iterable<RunSummary>): RunSummary[] {
-  return [...runs].sort((a, b) => Number(isActive(b)) - Number(isActive(a)) || (a.startedAt < b.startedAt ? 1 : a.startedAt > b.startedAt ? -1 : 0));
+  return [...runs].sort(
+    (a, b) => Number(isActive(b)) - Number(isActive(a)) || (a.startedAt < b.startedAt ? 1 : a.startedAt > b.startedAt ? -1 : 0),
+  );
 }

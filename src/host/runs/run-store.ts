@@ -1,9 +1,9 @@
-/** The runs that the window knows: listed by the worker, changed by its snapshots, queued one behind the other. */
-import { basename, dirname } from 'node:path';
+/** The runs that the window knows: listed by the worker, changed by its snapshots, and shown as they stand. The worker works on one at a time; the others wait there. */
+import { dirname } from 'node:path';
 import * as vscode from 'vscode';
 import type { RunSnapshot, RunSummary } from '../../protocol/run-summary';
 import type { StartRunParams, StartRunResult } from '../../protocol/worker-messages';
-import { HostProblem, problemText } from '../problems';
+import { HostProblem } from '../problems';
 import type { WorkerClient } from '../worker-client';
 import { findRunFolders, requireTrust } from '../workspace-files';
 import { isActive, newestFirst } from './run-order';
@@ -12,13 +12,6 @@ import { isActive, newestFirst } from './run-order';
 const ACTIVE_KEY = 'espalier.activeRuns';
 /** Folders of runs outside the usual places. */
 const FOLDERS_KEY = 'espalier.runFolders';
-
-/** A run that waits for another to end. */
-export interface QueuedRun {
-  readonly id: number;
-  readonly name: string;
-  readonly begin: () => Promise<StartRunResult>;
-}
 
 export interface RunEnd {
   readonly run: RunSummary;
@@ -32,12 +25,9 @@ export class RunStore implements vscode.Disposable {
   private readonly summaries = new Map<string, RunSummary>();
   private readonly snapshots = new Map<string, RunSnapshot>();
   private readonly stopRequested = new Set<string>();
-  private readonly waiting: QueuedRun[] = [];
   private readonly changed = new vscode.EventEmitter<RunSnapshot | undefined>();
   private readonly ended = new vscode.EventEmitter<RunEnd>();
   private readonly subscriptions: vscode.Disposable[];
-  private nextQueueId = 1;
-  private starting = false;
   private listed = false;
   /** With the snapshot where one run has changed, without where the list has. */
   readonly onDidChange = this.changed.event;
@@ -57,10 +47,6 @@ export class RunStore implements vscode.Disposable {
     return newestFirst(this.summaries.values());
   }
 
-  get queue(): readonly QueuedRun[] {
-    return this.waiting;
-  }
-
   get active(): readonly RunSummary[] {
     return this.runs.filter(isActive);
   }
@@ -76,7 +62,9 @@ export class RunStore implements vscode.Disposable {
 
   /** The newest run of a model or a config that scored something. */
   lastRun(of: { readonly model?: string; readonly config?: string }): RunSummary | undefined {
-    return this.runs.find((run) => (of.model !== undefined && run.modelPath === of.model) || (of.config !== undefined && run.configPath === of.config));
+    return this.runs.find(
+      (run) => (of.model !== undefined && run.modelPath === of.model) || (of.config !== undefined && run.configPath === of.config),
+    );
   }
 
   /** Reads the list anew; starts the worker only where there is any run folder. */
@@ -108,16 +96,16 @@ export class RunStore implements vscode.Disposable {
   }
 
   /** Starts a run, or queues it behind the one under way. */
-  async start(params: StartRunParams, name: string): Promise<StartOutcome> {
+  async start(params: StartRunParams): Promise<StartRunResult> {
     requireTrust(vscode.l10n.t('A run'));
-    return this.enqueue(name, () => this.worker.request('startRun', params));
+    return this.begun(await this.worker.request('startRun', params));
   }
 
-  async resume(folder: string): Promise<StartOutcome> {
+  async resume(folder: string): Promise<StartRunResult> {
     requireTrust(vscode.l10n.t('A run'));
     const run = this.summaries.get(folder);
     if (run && isActive(run)) throw new HostProblem(vscode.l10n.t('{0} is running already.', run.name));
-    return this.enqueue(run?.name ?? basename(folder), () => this.worker.request('resumeRun', { folder }));
+    return this.begun(await this.worker.request('resumeRun', { folder }));
   }
 
   /** Ends a run after the evaluation in flight; everything is then on disk, and it can be resumed. */
@@ -128,11 +116,10 @@ export class RunStore implements vscode.Disposable {
     return summary;
   }
 
-  /** Takes a waiting run out of the queue. */
-  dequeue(id: number): void {
-    const at = this.waiting.findIndex((entry) => entry.id === id);
-    if (at >= 0) this.waiting.splice(at, 1);
-    this.changed.fire(undefined);
+  /** Lists the runs of another folder too, from now on. */
+  async addFolder(folder: string): Promise<void> {
+    await this.rememberFolder(folder);
+    await this.refresh();
   }
 
   /** Forgets a run whose folder was deleted. */
@@ -148,30 +135,21 @@ export class RunStore implements vscode.Disposable {
     this.ended.dispose();
   }
 
-  private async enqueue(name: string, begin: () => Promise<StartRunResult>): Promise<StartOutcome> {
-    if (this.starting || this.active.length > 0) {
-      const id = this.nextQueueId++;
-      this.waiting.push({ id, name, begin });
-      this.changed.fire(undefined);
-      return { started: true, queued: id };
-    }
-    this.starting = true;
-    try {
-      const result = await begin();
-      if (result.started) await this.remember(result.folder);
-      return result;
-    } finally {
-      this.starting = false;
-    }
+  private async begun(result: StartRunResult): Promise<StartRunResult> {
+    if (result.started) await this.remember(result.folder);
+    return result;
   }
 
   /** A run that has begun is shown at once, also before its first snapshot came. */
   private async remember(folder: string): Promise<void> {
     this.stopRequested.delete(folder);
-    const parent = dirname(folder);
-    const folders = this.memory.get<string[]>(FOLDERS_KEY, []);
-    if (!folders.includes(parent)) await this.memory.update(FOLDERS_KEY, [...folders, parent].slice(-50));
+    await this.rememberFolder(dirname(folder));
     this.keep(await this.worker.request('readRun', { folder }));
+  }
+
+  private async rememberFolder(folder: string): Promise<void> {
+    const folders = this.memory.get<string[]>(FOLDERS_KEY, []);
+    if (!folders.includes(folder)) await this.memory.update(FOLDERS_KEY, [...folders, folder].slice(-50));
   }
 
   private take(snapshot: RunSnapshot): void {
@@ -196,7 +174,6 @@ export class RunStore implements vscode.Disposable {
     this.changed.fire(snapshot);
     if (before && isActive(before) && !isActive(run)) {
       this.ended.fire({ run, expected: this.stopRequested.delete(run.folder) });
-      this.startNext();
     }
   }
 
@@ -207,18 +184,5 @@ export class RunStore implements vscode.Disposable {
       if (snapshot) this.keep({ ...snapshot, revision: snapshot.revision + 1, summary });
       else this.takeSummary(summary);
     }
-  }
-
-  private startNext(): void {
-    const next = this.waiting.shift();
-    if (!next) return;
-    this.enqueue(next.name, next.begin).then(
-      (result) => {
-        this.changed.fire(undefined);
-        if (!result.started)
-          vscode.window.showErrorMessage(vscode.l10n.t('{0} was not started: {1}', next.name, `${result.message} ${result.hint ?? ''}`.trim()));
-      },
-      (error) => vscode.window.showErrorMessage(vscode.l10n.t('{0} was not started: {1}', next.name, problemText(error))),
-    );
   }
 }

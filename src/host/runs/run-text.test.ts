@@ -67,7 +67,8 @@ describe('figures', () => {
 
 describe('what a run achieved', () => {
   it('pruning: MACs and points', () => expect(achievementText(run(candidate('prune', 0.898, 290, 116)))).toBe('−71 % MACs, −0.2 pt'));
-  it('quantisation: bytes and points', () => expect(achievementText(run(candidate('quantize', 0.9, 1000, 100)))).toBe('−75 % bytes, ±0.0 pt'));
+  it('quantisation: bytes and points', () =>
+    expect(achievementText(run(candidate('quantize', 0.9, 1000, 100)))).toBe('−75 % bytes, ±0.0 pt'));
   it('both', () => expect(achievementText(run(candidate('final', 0.91, 290, 40)))).toBe('−71 % MACs, −90 % bytes, +1.0 pt'));
   it('nothing yet', () => expect(achievementText(run())).toBeUndefined());
 });

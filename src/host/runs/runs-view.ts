@@ -4,7 +4,7 @@ import type { RunStatus, RunSummary } from '../../protocol/run-summary';
 import { commandLink } from '../commands';
 import { problemText } from '../problems';
 import { isActive } from './run-order';
-import type { QueuedRun, RunStore } from './run-store';
+import type { RunStore } from './run-store';
 import { achievementText, bytesText, changeText, countText, percentText, pointsText, secondsText, sizeOf } from './run-text';
 
 /** Icon and colour of each status; the description says it in words as well. */
@@ -50,16 +50,6 @@ export class RunItem extends vscode.TreeItem {
   }
 }
 
-export class QueuedItem extends vscode.TreeItem {
-  constructor(readonly entry: QueuedRun) {
-    super(entry.name, vscode.TreeItemCollapsibleState.None);
-    this.id = `queued-${entry.id}`;
-    this.description = vscode.l10n.t('queued');
-    this.iconPath = new vscode.ThemeIcon('clock');
-    this.contextValue = 'run-waiting';
-  }
-}
-
 class FigureItem extends vscode.TreeItem {
   constructor(label: string, text: string, icon: string) {
     super(label, vscode.TreeItemCollapsibleState.None);
@@ -69,7 +59,7 @@ class FigureItem extends vscode.TreeItem {
   }
 }
 
-type Item = RunItem | QueuedItem | FigureItem;
+type Item = RunItem | FigureItem;
 
 export class RunsView implements vscode.TreeDataProvider<Item> {
   private readonly changed = new vscode.EventEmitter<Item | undefined>();
@@ -94,7 +84,7 @@ export class RunsView implements vscode.TreeDataProvider<Item> {
       this.log.warn(problemText(error));
       return this.store.runs;
     });
-    return [...runs.filter(isActive).map((run) => new RunItem(run)), ...this.store.queue.map((entry) => new QueuedItem(entry)), ...runs.filter((run) => !isActive(run)).map((run) => new RunItem(run))];
+    return runs.map((run) => new RunItem(run));
   }
 }
 
@@ -103,7 +93,8 @@ function figuresOf(run: RunSummary): FigureItem[] {
   const items: FigureItem[] = [];
   if (run.reason !== undefined) items.push(new FigureItem(vscode.l10n.t('Reason'), run.reason, 'info'));
   if (original && best) {
-    const change = (before: number, after: number, text: (n: number) => string): string => `${text(before)} → ${text(after)} (${changeText(before, after)})`;
+    const change = (before: number, after: number, text: (n: number) => string): string =>
+      `${text(before)} → ${text(after)} (${changeText(before, after)})`;
     items.push(
       new FigureItem(
         vscode.l10n.t('Accuracy'),
@@ -118,12 +109,26 @@ function figuresOf(run: RunSummary): FigureItem[] {
       items.push(
         new FigureItem(
           vscode.l10n.t('Latency'),
-          vscode.l10n.t('{0} ms at batch {1}, median of {2} runs ({3} to {4})', latency.median.toFixed(2), latency.batch, latency.runs, latency.low.toFixed(2), latency.high.toFixed(2)),
+          vscode.l10n.t(
+            '{0} ms at batch {1}, median of {2} runs ({3} to {4})',
+            latency.median.toFixed(2),
+            latency.batch,
+            latency.runs,
+            latency.low.toFixed(2),
+            latency.high.toFixed(2),
+          ),
           'watch',
         ),
       );
   }
-  if (run.goalMet !== undefined) items.push(new FigureItem(vscode.l10n.t('Goal'), run.goalMet ? vscode.l10n.t('met') : vscode.l10n.t('not met; this is the best so far'), run.goalMet ? 'check' : 'warning'));
+  if (run.goalMet !== undefined)
+    items.push(
+      new FigureItem(
+        vscode.l10n.t('Goal'),
+        run.goalMet ? vscode.l10n.t('met') : vscode.l10n.t('not met; this is the best so far'),
+        run.goalMet ? 'check' : 'warning',
+      ),
+    );
   items.push(
     new FigureItem(vscode.l10n.t('Method'), run.method, 'beaker'),
     new FigureItem(vscode.l10n.t('Time'), secondsText(run.secondsElapsed), 'history'),

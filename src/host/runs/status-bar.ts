@@ -8,13 +8,19 @@ export function showRunInStatusBar(store: RunStore): vscode.Disposable {
   const item = vscode.window.createStatusBarItem('espalier.run', vscode.StatusBarAlignment.Left, 10);
   item.name = vscode.l10n.t('Espalier run');
   const update = (): void => {
-    const [run] = store.active;
-    if (!run) return item.hide();
-    const waiting = store.queue.length > 0 ? vscode.l10n.t(', {0} queued', store.queue.length) : '';
+    const run = store.active.find(({ status }) => status === 'running') ?? store.active[0];
+    if (!run) {
+      item.hide();
+      return;
+    }
+    const others = store.active.length - 1;
+    const waiting = others > 0 ? vscode.l10n.t(', {0} queued', others) : '';
     const episodes = run.episodes > 0 ? ` ${run.episode}/${run.episodes}` : '';
     item.text = `$(sync~spin) Espalier: ${run.name}${episodes}${waiting}`;
     item.tooltip = [run.phase, achievementText(run)].filter((part) => part !== undefined).join(' · ');
-    item.accessibilityInformation = { label: vscode.l10n.t('Espalier compresses {0}, episode {1} of {2}', run.name, run.episode, run.episodes) };
+    item.accessibilityInformation = {
+      label: vscode.l10n.t('Espalier compresses {0}, episode {1} of {2}', run.name, run.episode, run.episodes),
+    };
     item.command = commandLink('espalier.openRun', vscode.l10n.t('Open Run'), { folder: run.folder });
     item.show();
   };

@@ -95,7 +95,9 @@ function measuredLayers(graph: LayerGraph, sensitivity: Sensitivity): Map<string
   const layers = new Map<string, MeasuredLayer>();
   const names = (node: LayerGraph['nodes'][number]): readonly string[] => [node.id, node.name];
   for (const node of graph.nodes) {
-    const group = graph.groups.find(({ id, producers }) => node.groups.includes(id) && producers.some((producer) => names(node).includes(producer)));
+    const group = graph.groups.find(
+      ({ id, producers }) => node.groups.includes(id) && producers.some((producer) => names(node).includes(producer)),
+    );
     const ratios = group && sensitivity.groups.find((measured) => measured.group === group.id);
     const bits = node.quantizable === undefined ? undefined : sensitivity.layers.find((measured) => measured.layer === node.quantizable);
     if (ratios || bits) layers.set(node.id, { name: node.name, ...(ratios ? { group: ratios } : {}), ...(bits ? { bits } : {}) });

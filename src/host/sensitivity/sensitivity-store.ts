@@ -41,7 +41,11 @@ export class SensitivityStore implements vscode.Disposable {
     if (known?.sensitivity) return { graph: known.graph, sensitivity: known.sensitivity };
     const graph = known?.graph ?? (await this.worker.request('inspectModel', { path: modelPath }));
     this.known.set(modelPath, { graph });
-    const sensitivity = await this.worker.request('sensitivity', { modelPath, cachedOnly: true, ...(configPath === undefined ? {} : { configPath }) });
+    const sensitivity = await this.worker.request('sensitivity', {
+      modelPath,
+      cachedOnly: true,
+      ...(configPath === undefined ? {} : { configPath }),
+    });
     if (sensitivity.done === 0) return undefined;
     this.known.set(modelPath, { graph, sensitivity });
     return { graph, sensitivity };
@@ -53,7 +57,11 @@ export class SensitivityStore implements vscode.Disposable {
   }
 
   /** Measures; points arrive through onDidChange while it works. A second scan of the same model ends the first. */
-  async scan(request: ScanRequest, report: (progress: { message: string; fraction?: number }) => void, token?: vscode.CancellationToken): Promise<Sensitivity> {
+  async scan(
+    request: ScanRequest,
+    report: (progress: { message: string; fraction?: number }) => void,
+    token?: vscode.CancellationToken,
+  ): Promise<Sensitivity> {
     requireTrust(vscode.l10n.t('Measuring sensitivity'));
     const { modelPath } = request;
     this.scans.get(modelPath)?.cancel();
@@ -62,9 +70,14 @@ export class SensitivityStore implements vscode.Disposable {
     this.scans.set(modelPath, source);
     try {
       const graph = await this.worker.request('inspectModel', { path: modelPath }, source.token);
-      this.known.set(modelPath, { graph, ...(this.known.get(modelPath)?.graph.sha256 === graph.sha256 ? { sensitivity: this.of(modelPath) } : {}) } as Known);
+      this.known.set(modelPath, {
+        graph,
+        ...(this.known.get(modelPath)?.graph.sha256 === graph.sha256 ? { sensitivity: this.of(modelPath) } : {}),
+      } as Known);
       await this.rememberAnalyzed(modelPath);
-      const sensitivity = await this.worker.withProgress(report, (progressToken) => this.worker.request('sensitivity', { ...request, progressToken }, source.token));
+      const sensitivity = await this.worker.withProgress(report, (progressToken) =>
+        this.worker.request('sensitivity', { ...request, progressToken }, source.token),
+      );
       this.take(sensitivity);
       return sensitivity;
     } finally {

@@ -14,11 +14,22 @@ const bits = (...points: Array<[bits: number, accuracy: number]>): MeasuredLayer
 
 describe('hint', () => {
   it.each<[string, MeasuredLayer[], string | undefined]>([
-    ['the largest harmless ratio and the fewest harmless bits', [{ name: 'a', group: group([0.2, 0.9], [0.6, 0.897], [0.8, 0.5]), bits: bits([8, 0.9], [5, 0.896], [4, 0.8]) }], 'prune 60 % → −0.3 pt · 5 bit ok'],
+    [
+      'the largest harmless ratio and the fewest harmless bits',
+      [{ name: 'a', group: group([0.2, 0.9], [0.6, 0.897], [0.8, 0.5]), bits: bits([8, 0.9], [5, 0.896], [4, 0.8]) }],
+      'prune 60 % → −0.3 pt · 5 bit ok',
+    ],
     ['the smallest ratio where none is harmless', [{ name: 'a', group: group([0.5, 0.2], [0.1, 0.8]) }], 'prune 10 % → −10.0 pt'],
     ['bits that all hurt', [{ name: 'a', bits: bits([8, 0.7]) }], 'bits matter'],
     ['only bits', [{ name: 'a', bits: bits([8, 0.9], [3, 0.9]) }], '3 bit ok'],
-    ['several layers: the most sensitive', [{ name: 'a', group: group([0.6, 0.9]), bits: bits([3, 0.9]) }, { name: 'b', group: group([0.2, 0.896]), bits: bits([6, 0.9]) }], '2 layers: prune 20 % → −0.4 pt · 6 bit ok'],
+    [
+      'several layers: the most sensitive',
+      [
+        { name: 'a', group: group([0.6, 0.9]), bits: bits([3, 0.9]) },
+        { name: 'b', group: group([0.2, 0.896]), bits: bits([6, 0.9]) },
+      ],
+      '2 layers: prune 20 % → −0.4 pt · 6 bit ok',
+    ],
     ['nothing measured', [{ name: 'a' }], undefined],
     ['no points yet', [{ name: 'a', group: group(), bits: bits() }], undefined],
   ])('%s', (_, layers, text) => expect(hintText(layers, on)).toBe(text));

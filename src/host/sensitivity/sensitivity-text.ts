@@ -60,8 +60,16 @@ export function hoverMarkdown(layers: readonly MeasuredLayer[], on: SensitivityO
         `| ${[unit, ...points.map(([, accuracy]) => pointsText(on.baseline, accuracy))].join(' | ')} |`,
       );
     };
-    if (group && group.points.length > 0) row('pruned', [...group.points].sort((a, b) => a.ratio - b.ratio).map((p) => [`${Math.round(p.ratio * 100)} % (${p.channels} ch)`, p.accuracy]));
-    if (bits && bits.points.length > 0) row('bits', [...bits.points].sort((a, b) => b.bits - a.bits).map((p) => [String(p.bits), p.accuracy]));
+    if (group && group.points.length > 0)
+      row(
+        'pruned',
+        [...group.points].sort((a, b) => a.ratio - b.ratio).map((p) => [`${Math.round(p.ratio * 100)} % (${p.channels} ch)`, p.accuracy]),
+      );
+    if (bits && bits.points.length > 0)
+      row(
+        'bits',
+        [...bits.points].sort((a, b) => b.bits - a.bits).map((p) => [String(p.bits), p.accuracy]),
+      );
     if (lines.length > 1) lines.push('', `![${unit} against ratio and bits](${svgImage(sensitivityCurves(group, bits, on.baseline))})`);
     return lines.join('\n');
   });

@@ -21,7 +21,12 @@ describe('attribute paths', () => {
 });
 
 /** Line numbers of the layers in the order given, '-' for none. */
-function lines(source: string, definition: string, layers: ReturnType<typeof layer>[], language: 'python' | 'javascript' = 'python'): Array<number | undefined> {
+function lines(
+  source: string,
+  definition: string,
+  layers: ReturnType<typeof layer>[],
+  language: 'python' | 'javascript' = 'python',
+): Array<number | undefined> {
   const found = layerLines(source, language, definition, layers, () => true);
   return layers.map(({ id }) => found.get(id));
 }
@@ -73,7 +78,8 @@ describe('torch', () => {
       ]),
     ).toEqual([18, 7, 21, 5, 11, 27, 29, undefined]);
   });
-  it('the class that is the model decides among equal names', () => expect(lines(RESNET, 'Block', [layer('a', 'conv1.weight')])).toEqual([5]));
+  it('the class that is the model decides among equal names', () =>
+    expect(lines(RESNET, 'Block', [layer('a', 'conv1.weight')])).toEqual([5]));
   it('an unknown way ends at the last line that is certain', () => {
     const source = 'class Net(nn.Module):\n    def __init__(self):\n        self.body = build()\n';
     expect(lines(source, 'Net', [layer('a', 'body.3.unit.weight')])).toEqual([2]);
@@ -89,9 +95,11 @@ describe('Keras and TensorFlow.js', () => {
   const keras = "model = keras.Sequential([\n  layers.Conv2D(8, 3, name='first'),\n  layers.Flatten(),\n  layers.Dense(10),\n])\n";
   it('by name', () => expect(lines(keras, 'model', [layer('a', 'model/first/Conv2D/ReadVariableOp:0')])).toEqual([1]));
   it('by place', () => expect(lines(keras, 'model', [layer('a', 'w1'), layer('b', 'w2')])).toEqual([1, 3]));
-  it('not by place where the counts differ', () => expect(lines(keras, 'model', [layer('a', 'w1'), layer('b', 'w2'), layer('c', 'w3')])).toEqual([undefined, undefined, undefined]));
+  it('not by place where the counts differ', () =>
+    expect(lines(keras, 'model', [layer('a', 'w1'), layer('b', 'w2'), layer('c', 'w3')])).toEqual([undefined, undefined, undefined]));
   it('TensorFlow.js', () => {
-    const source = "const m = tf.sequential();\nm.add(tf.layers.conv2d({ filters: 8 }));\n// m.add(tf.layers.dense({}))\nm.add(tf.layers.dense({\n  units: 10, name: 'out' }));\n";
+    const source =
+      "const m = tf.sequential();\nm.add(tf.layers.conv2d({ filters: 8 }));\n// m.add(tf.layers.dense({}))\nm.add(tf.layers.dense({\n  units: 10, name: 'out' }));\n";
     expect(lines(source, 'm', [layer('a', 'w1'), layer('b', 'out/kernel')], 'javascript')).toEqual([1, 3]);
   });
 });

@@ -114,10 +114,12 @@ function readClasses(text: string): Classes {
     const assigned = /^\s*self\.(\w+)\s*(?::[^=]+)?=(?!=)\s*([\w.]+)?\s*(\()?/.exec(code);
     if (assigned) {
       const callee = assigned[2]?.split('.').at(-1);
-      const children = assigned[3] && callee !== undefined && CONTAINERS.has(callee) ? containerChildren(text, start + assigned[0].length, line) : [];
+      const children =
+        assigned[3] && callee !== undefined && CONTAINERS.has(callee) ? containerChildren(text, start + assigned[0].length, line) : [];
       // A first definition wins: a later one is a special case (if downsample: self.shortcut = …).
       if (!attributes.has(assigned[1])) attributes.set(assigned[1], { line, ...(callee === undefined ? {} : { callee }), children });
-      else if (children.length > 0 && attributes.get(assigned[1])!.children.length === 0) attributes.set(assigned[1], { line, callee, children });
+      else if (children.length > 0 && attributes.get(assigned[1])!.children.length === 0)
+        attributes.set(assigned[1], { line, callee, children });
       return;
     }
     const added = /\.add_module\(\s*['"](\w+)['"]\s*,\s*([\w.]+)/.exec(code);
@@ -159,7 +161,8 @@ function containerChildren(text: string, from: number, startLine: number): Array
 }
 
 /** Layers with weights by the names in Keras and TensorFlow.js. */
-const LAYER_CALL = /(?:\blayers\.|\btf\.layers\.|(?<![\w.]))(Conv[123]D|DepthwiseConv2D|SeparableConv2D|Conv2DTranspose|Dense|conv[123]d|depthwiseConv2d|separableConv2d|conv2dTranspose|dense)\s*\(/g;
+const LAYER_CALL =
+  /(?:\blayers\.|\btf\.layers\.|(?<![\w.]))(Conv[123]D|DepthwiseConv2D|SeparableConv2D|Conv2DTranspose|Dense|conv[123]d|depthwiseConv2d|separableConv2d|conv2dTranspose|dense)\s*\(/g;
 
 /** A layer's line by its name, or by its place where the source has as many layer calls as the graph has layers with weights. */
 function calledLayerLines(text: string, layers: readonly Layer[]): Map<string, number> {

@@ -1,0 +1,297 @@
+/** What each command does, in a few lines over the parts that do it. */
+import { existsSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import * as vscode from 'vscode';
+import type { StartRunResult } from '../protocol/worker-messages';
+import type { CommandHandlers, DefinitionTarget, ModelTarget, RunTarget } from './command-ids';
+import { configText } from './compress/choices';
+import { askCompression, type ChosenModel, freeConfigFile, modelOf, pickModel, writeConfig } from './compress/compress-flow';
+import type { Definitions } from './definitions';
+import { copyDiagnostics } from './diagnostics/copy-diagnostics';
+import { exportModel } from './export/export-flow';
+import { configLanguage } from './load-config-language';
+import type { Panels } from './panel/panels';
+import { HostProblem } from './problems';
+import { ignoreOwnFolder, modelOfDefinition } from './python/export-definition';
+import { previewReward, rescoreLastRun } from './reward/rescore-command';
+import { compareRuns } from './runs/compare-runs';
+import { pickRun, pickRuns } from './runs/pick-run';
+import { isActive } from './runs/run-order';
+import type { RunStore } from './runs/run-store';
+import type { SensitivityStore } from './sensitivity/sensitivity-store';
+import { setting } from './settings';
+import { runDemo } from './tasks/demo-task';
+import { openReport } from './text-documents';
+import type { WorkerClient } from './worker-client';
+import { diskPath, findConfigs, requireTrust, shownPath } from './workspace-files';
+
+export interface Services {
+  readonly context: vscode.ExtensionContext;
+  readonly version: string;
+  readonly log: vscode.LogOutputChannel;
+  readonly worker: WorkerClient;
+  readonly runs: RunStore;
+  readonly sensitivities: SensitivityStore;
+  readonly definitions: Definitions;
+  readonly panels: Panels;
+  /** media/python/export_model.py. */
+  readonly script: string;
+  /** dist/cli.js. */
+  readonly commandLine: string;
+}
+
+export function commandHandlers(services: Services): CommandHandlers {
+  const { worker, runs, panels, log } = services;
+  const runOf = async (
+    target: RunTarget | undefined,
+    question: string,
+    suits: Parameters<typeof pickRun>[2],
+  ): Promise<string | undefined> => target?.folder ?? pickRun(runs, question, suits);
+  return {
+    'espalier.compressModel': (target) => compressModel(target, services),
+    'espalier.analyzeSensitivity': (target) => analyzeSensitivity(target, services),
+    'espalier.refreshSensitivity': () => refreshSensitivity(services),
+    'espalier.openModelGraph': async (target) => {
+      const model = await chooseModel(target, services);
+      if (model) panels.open({ modelPath: model.path, ...(model.configFile === undefined ? {} : { configFile: model.configFile }) });
+    },
+    'espalier.newConfig': (target) => newConfig(target, services),
+    'espalier.runConfig': async (config) => startConfig(await chooseConfig(config), services),
+    'espalier.rescoreLastRun': async (config, stage) => rescoreLastRun(await chooseConfig(config), stage, runs, worker),
+    'espalier.previewReward': async (config, stage) => previewReward(await chooseConfig(config), stage, runs),
+    'espalier.openRun': async (target) => {
+      const folder = await runOf(target, vscode.l10n.t('Open which run?'), undefined);
+      if (folder !== undefined) panels.open({ runFolder: folder });
+    },
+    'espalier.stopRun': async (target) => {
+      const folder = await runOf(target, vscode.l10n.t('Stop which run?'), isActive);
+      if (folder === undefined) return;
+      await vscode.window.withProgress(
+        { location: vscode.ProgressLocation.Window, title: vscode.l10n.t('Espalier: stopping after the evaluation in flight') },
+        () => runs.stop(folder),
+      );
+    },
+    'espalier.resumeRun': async (target) => {
+      const folder = await runOf(target, vscode.l10n.t('Resume which run?'), (run) => run.resumable && !isActive(run));
+      if (folder !== undefined) return report(await runs.resume(folder), basename(folder), services);
+    },
+    'espalier.openReport': async (target) => {
+      const folder = await runOf(target, vscode.l10n.t('Report of which run?'), (run) => existsSync(join(run.folder, 'report.md')));
+      if (folder === undefined) return;
+      const file = join(folder, 'report.md');
+      if (!existsSync(file))
+        throw new HostProblem(vscode.l10n.t('{0} has no report yet.', basename(folder)), vscode.l10n.t('It is written when the run ends.'));
+      await vscode.commands.executeCommand('markdown.showPreview', vscode.Uri.file(file));
+    },
+    'espalier.revealRun': async (target) => {
+      const folder = await runOf(target, vscode.l10n.t('Show which run?'), undefined);
+      if (folder !== undefined)
+        await vscode.commands.executeCommand(
+          vscode.env.remoteName === undefined ? 'revealFileInOS' : 'revealInExplorer',
+          vscode.Uri.file(folder),
+        );
+    },
+    'espalier.deleteRun': async (target) => {
+      const folder = await runOf(target, vscode.l10n.t('Delete which run?'), (run) => !isActive(run));
+      if (folder !== undefined) await deleteRun(folder, services);
+    },
+    'espalier.refreshRuns': () => runs.refresh(),
+    'espalier.compareRuns': async (target, others) => {
+      const given = [...(target ? [target] : []), ...(others ?? [])].flatMap(({ folder }) => runs.run(folder) ?? []);
+      const chosen = given.length > 1 ? given : await pickRuns(runs, vscode.l10n.t('Compare which runs?'));
+      if (chosen && chosen.length > 0) await openReport('runs compared.md', compareRuns(chosen));
+    },
+    'espalier.exportModel': (target, candidate, to) => exportModel(target, candidate, to, runs, worker),
+    'espalier.compressDemo': () => runDemo(services),
+    'espalier.selectInterpreter': async () => {
+      const python = vscode.extensions.getExtension('ms-python.python');
+      if (python) await vscode.commands.executeCommand('python.setInterpreter');
+      else await vscode.commands.executeCommand('workbench.action.openSettings', 'espalier.python.interpreter');
+    },
+    'espalier.openWalkthrough': () =>
+      vscode.commands.executeCommand('workbench.action.openWalkthrough', `${services.context.extension.id}#espalier.start`),
+    'espalier.showLog': () => log.show(),
+    'espalier.copyDiagnostics': async () => {
+      const text = await copyDiagnostics(services.version, worker, runs);
+      vscode.window.showInformationMessage(vscode.l10n.t('The diagnostics are in the clipboard.'));
+      return text;
+    },
+  };
+}
+
+interface ModelChoice extends ChosenModel {
+  readonly configFile?: string;
+}
+
+function isDefinition(target: ModelTarget): target is DefinitionTarget {
+  return 'kind' in target && 'file' in target;
+}
+
+/** The model of a file or a definition, the one in the active editor, or one that is picked. */
+async function chooseModel(target: ModelTarget | undefined, services: Services): Promise<ModelChoice | undefined> {
+  if (target && isDefinition(target)) {
+    if (target.kind === 'tfjs-file') return modelOf(target.file);
+    const model = await modelOfDefinition(target, services);
+    if (model) await ignoreOwnFolder(model.folder);
+    return model;
+  }
+  const uri = target ?? activeModel();
+  if (uri) return modelOf(diskPath(uri));
+  const path = await pickModel();
+  return path === undefined ? undefined : modelOf(path);
+}
+
+/** The model that is open as an editor, if one is. */
+function activeModel(): vscode.Uri | undefined {
+  const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
+  return input instanceof vscode.TabInputCustom && input.uri.path.endsWith('.onnx') ? input.uri : undefined;
+}
+
+async function chooseConfig(config: vscode.Uri | undefined): Promise<vscode.Uri> {
+  if (config) return config;
+  const active = vscode.window.activeTextEditor?.document.uri;
+  if (active?.path.endsWith('.espalier.json')) return active;
+  const configs = await findConfigs();
+  if (configs.length === 0)
+    throw new HostProblem(
+      vscode.l10n.t('There is no *.espalier.json in this workspace.'),
+      vscode.l10n.t('Write one with "Espalier: New Compression Config".'),
+    );
+  const picked =
+    configs.length === 1
+      ? { uri: configs[0] }
+      : await vscode.window.showQuickPick(
+          configs.map((uri) => ({ label: basename(uri.fsPath), description: shownPath(dirname(uri.fsPath)), uri })),
+          { placeHolder: vscode.l10n.t('Which config?') },
+        );
+  if (!picked) throw new vscode.CancellationError();
+  return picked.uri;
+}
+
+async function compressModel(target: ModelTarget | undefined, services: Services): Promise<unknown> {
+  requireTrust(vscode.l10n.t('A run'));
+  // A model that the palette was not told of is asked for in the same questions.
+  const model = target === undefined && !activeModel() ? undefined : await chooseModel(target, services);
+  if (target !== undefined && !model) return undefined;
+  // A definition that has a config has answered the questions already.
+  if (model?.configFile !== undefined) return startConfig(vscode.Uri.file(model.configFile), services);
+  const plan = await askCompression(model, (path) => services.worker.request('inspectModel', { path }));
+  if (!plan) return undefined;
+  const uri = await writeConfig(plan);
+  if (plan.start) return startConfig(uri, services);
+  await vscode.window.showTextDocument(uri);
+  return undefined;
+}
+
+async function newConfig(target: ModelTarget | undefined, services: Services): Promise<vscode.Uri | undefined> {
+  const model = await chooseModel(target, services);
+  if (!model) return undefined;
+  const text = configText({
+    model: basename(model.path),
+    ...(model.definition ? { definition: model.definition } : {}),
+    data: { kind: 'named', name: 'digits' },
+    goal: { flops: 0.5, maxAccuracyDrop: 0.01 },
+    method: 'two-stage-ppo',
+    effort: 'standard',
+  });
+  const uri = await writeConfig({ configFile: freeConfigFile(model), text });
+  await vscode.window.showTextDocument(uri);
+  return uri;
+}
+
+/** Starts a config as it stands in the editor; its problems are shown at their places. */
+async function startConfig(uri: vscode.Uri, services: Services): Promise<StartRunResult | undefined> {
+  const { runs } = services;
+  const path = diskPath(uri);
+  const document = await vscode.workspace.openTextDocument(uri);
+  if (document.isDirty) await document.save();
+  const { parseConfigText } = configLanguage();
+  const { config, problems } = parseConfigText(document.getText());
+  if (!config) {
+    const { line, message } = problems[0];
+    await vscode.window.showTextDocument(document, { selection: document.lineAt(line - 1).range });
+    throw new HostProblem(vscode.l10n.t('{0} has a problem in line {1}: {2}', shownPath(path), line, message));
+  }
+  const name = basename(path).replace(/\.espalier\.json$/, '');
+  return report(await runs.start({ configPath: path, folder: dirname(path) }), name, services);
+}
+
+/** Tells of a run that was queued or not started, and opens one that was. */
+function report(outcome: StartRunResult, name: string, { runs, panels }: Services): StartRunResult {
+  if (!outcome.started) throw new HostProblem(outcome.message, outcome.hint);
+  const run = runs.run(outcome.folder);
+  if (run?.status === 'queued') vscode.window.showInformationMessage(vscode.l10n.t('{0} starts when the run under way has ended.', name));
+  else if (setting('panel.openOnRun')) panels.open({ runFolder: outcome.folder });
+  return outcome;
+}
+
+async function analyzeSensitivity(target: ModelTarget | undefined, services: Services): Promise<unknown> {
+  requireTrust(vscode.l10n.t('Measuring sensitivity'));
+  let model = await chooseModel(target, services);
+  if (!model) return undefined;
+  if (model.definition && model.configFile === undefined) model = await rememberDefinition(model);
+  const { path, configFile } = model;
+  // A definition shows its figures in its own source; a bare model in the panel.
+  if (!model.definition) services.panels.open({ modelPath: path, ...(configFile === undefined ? {} : { configFile }) });
+  return scan({ modelPath: path, ...(configFile === undefined ? {} : { configPath: configFile }) }, services);
+}
+
+/** Lines are found through the config that names the source: a definition asked about for the first time gets one. */
+async function rememberDefinition(model: ModelChoice): Promise<ModelChoice> {
+  const configFile = freeConfigFile(model);
+  const path = vscode.workspace.asRelativePath(model.path, false);
+  await writeConfig({
+    configFile,
+    text: `${JSON.stringify({ model: relativeTo(model.folder, model.path) ?? path, definition: model.definition }, null, 2)}\n`,
+  });
+  return { ...model, configFile };
+}
+
+function relativeTo(folder: string, file: string): string | undefined {
+  return file.startsWith(folder) ? file.slice(folder.length + 1).replaceAll('\\', '/') : undefined;
+}
+
+function scan(request: Parameters<SensitivityStore['scan']>[0], { sensitivities }: Services): Thenable<unknown> {
+  return vscode.window.withProgress(
+    {
+      location: vscode.ProgressLocation.Notification,
+      title: vscode.l10n.t('Sensitivity of {0}', basename(request.modelPath)),
+      cancellable: true,
+    },
+    (progress, token) => {
+      let shown = 0;
+      return sensitivities.scan(
+        request,
+        ({ message, fraction }) => {
+          const increment = fraction === undefined ? undefined : (fraction - shown) * 100;
+          shown = fraction ?? shown;
+          progress.report({ message, ...(increment === undefined ? {} : { increment }) });
+        },
+        token,
+      );
+    },
+  );
+}
+
+/** Measures the model of the active panel or source file again, whatever is cached. */
+async function refreshSensitivity(services: Services): Promise<unknown> {
+  const file = vscode.window.activeTextEditor?.document.uri.fsPath;
+  const defined = file === undefined ? [] : await services.definitions.inFile(file);
+  const modelPath = defined[0]?.modelPath ?? services.panels.active?.modelPath;
+  if (modelPath === undefined)
+    throw new HostProblem(vscode.l10n.t('No model is open.'), vscode.l10n.t('Open a model or the source that defines one.'));
+  return scan({ modelPath, refresh: true, ...(defined[0] ? { configPath: defined[0].configFile } : {}) }, services);
+}
+
+async function deleteRun(folder: string, { runs }: Services): Promise<void> {
+  const name = runs.run(folder)?.name ?? basename(folder);
+  const remove = vscode.l10n.t('Delete');
+  const choice = await vscode.window.showWarningMessage(
+    vscode.l10n.t('Delete the run of {0} with all its files?', name),
+    { modal: true, detail: folder },
+    remove,
+  );
+  if (choice !== remove) return;
+  await vscode.workspace.fs.delete(vscode.Uri.file(folder), { recursive: true, useTrash: vscode.env.remoteName === undefined });
+  runs.forget(folder);
+}
