@@ -5,7 +5,7 @@ const results = process.env['ESPALIER_TEST_RESULTS'];
 
 export default defineConfig({
   test: {
-    include: ['src/**/*.test.ts', 'test/unit/**/*.test.ts'],
+    include: ['src/**/*.test.ts', 'test/unit/**/*.test.ts', 'test/runs/**/*.test.ts'],
     testTimeout: 60_000,
     // onnxruntime and tfjs are native or stateful: one process per file keeps them apart.
     pool: 'forks',
