@@ -1,8 +1,16 @@
+import { deserialize, serialize } from 'node:v8';
 import { expect, test } from 'vitest';
 import type { Batch } from '../data/dataset';
-import { type BatchSource, type FitProgress, fitModel } from './fit';
+import { quantizableLayers } from '../graph/layers';
+import { modelBytes } from '../onnx/file';
+import { tuneQuantized } from '../quantization/ste-tuning';
+import { quantizeLayers } from '../quantization/write-quantized';
+import { Random } from '../random';
+import { type BatchSource, type FitOptions, type FitProgress, type FitState, fitModel } from './fit';
+import { trainWithInformationDropout } from './information-dropout';
 import { learningRate } from './schedule';
 import { fill, twoLayers } from './testing/networks';
+import type { Trainer } from './trainer';
 
 /** Two classes, told apart by the sign of the first input. */
 const source = (perEpoch: number, rest = 0): BatchSource => ({
@@ -87,4 +95,81 @@ test('schedules', () => {
   const warm = { base: 1, warmUpEpochs: 2 };
   expect([at(warm, 0), at(warm, 0, 9), at(warm, 1, 9), at(warm, 5)]).toEqual([0.05, 0.5, 1, 1]);
   expect(() => learningRate({ base: 0 })).toThrow(/above 0/);
+});
+
+test('a training that goes on from any epoch’s checkpoint ends with the very same weights', async () => {
+  const model = twoLayers(3, 8, 2);
+  const [weight] = [...model.graph.initializers.values()].filter((t) => t.dims.length === 2);
+  const mask = Float32Array.from({ length: weight.size }, (_, i) => (i % 3 === 0 ? 0 : 1));
+  const scores = [0.3, 0.9, 0.5, 0.6, 0.9, 0.1];
+  const common = {
+    ...options,
+    masks: new Map([[weight.name, new Float32Array(weight.size).fill(1)]]),
+    learningRate: { base: 0.2, schedule: { kind: 'cosine' as const } },
+    validate: (_: unknown, epoch: number) => Promise.resolve(scores[epoch]),
+    // A mask that is set on the way must be there after resuming as well.
+    onEpoch: (trainer: Trainer, epoch: number) => {
+      if (epoch === 1) trainer.setMask(weight.name, mask);
+    },
+  };
+  const states: FitState[] = [];
+  const whole = await fitModel(model, source(5), {
+    ...common,
+    // As a run keeps them: through serialisation.
+    onCheckpoint: (s) => void states.push(deserialize(serialize(s)) as FitState),
+  });
+  expect(states.map((s) => s.epochs)).toEqual([1, 2, 3, 4, 5, 6]);
+  const last = states[5].trainer;
+  for (const resumeFrom of states) {
+    let masks = 0;
+    const seen: number[] = [];
+    let end: FitState | undefined;
+    const rest = await fitModel(model, source(5), {
+      ...common,
+      resumeFrom,
+      onResume: (trainer) => {
+        masks = trainer.mask(weight.name).reduce((a, v) => a + v, 0);
+      },
+      onProgress: (p) => seen.push(p.step),
+      onCheckpoint: (s) => {
+        end = s;
+      },
+    });
+    expect(masks).toBe(resumeFrom.epochs > 1 ? mask.reduce((a, v) => a + v, 0) : weight.size);
+    expect(seen).toEqual(Array.from({ length: 5 * (6 - resumeFrom.epochs) }, (_, i) => 5 * resumeFrom.epochs + i + 1));
+    expect(rest.history).toEqual(whole.history);
+    expect(rest.bestEpoch).toBe(whole.bestEpoch);
+    expect(modelBytes(rest.model)).toEqual(modelBytes(whole.model));
+    if (resumeFrom.epochs < 6) expect(end!.trainer).toEqual(last);
+  }
+});
+
+test('scales of quantisers are part of a checkpoint', async () => {
+  const model = twoLayers(3, 8, 2);
+  const layers = quantizeLayers(model, Object.fromEntries(quantizableLayers(model).map((l) => [l.name, 3])));
+  expect(layers.length).toBe(2);
+  const states: FitState[] = [];
+  const tune = (change: Partial<FitOptions>) =>
+    tuneQuantized(model, layers, source(5), { ...options, epochs: 3, learningRate: { base: 0.02 }, ...change });
+  const whole = await tune({ onCheckpoint: (s) => void states.push(s) });
+  const rest = await tune({ resumeFrom: states[1] });
+  expect(rest.layers.map((l) => [...l.weights.scales])).toEqual(whole.layers.map((l) => [...l.weights.scales]));
+  expect(rest.layers.map((l) => [...l.weights.scales])).not.toEqual(layers.map((l) => [...l.weights.scales]));
+  expect(modelBytes(rest.model)).toEqual(modelBytes(whole.model));
+});
+
+test('a training that draws random numbers gives no checkpoints, since their state cannot be kept', async () => {
+  let checkpoints = 0;
+  const model = twoLayers(3, 8, 2);
+  const layer = model.graph.nodes.find((n) => n.opType === 'Gemm')!.outputs[0];
+  await trainWithInformationDropout(model, source(2), {
+    ...options,
+    epochs: 2,
+    random: new Random(1),
+    noise: { layers: [layer] },
+    onCheckpoint: () => {
+      checkpoints++;
+    },
+  });
+  expect(checkpoints).toBe(0);
 });
