@@ -21,6 +21,8 @@ export interface PanelOptions {
   readonly show?: Extract<HostToPanel, { type: 'show' }>;
   /** Error that the host answers requests of this type with. */
   readonly errors?: Readonly<Record<string, { message: string; hint?: string }>>;
+  /** Type of the requests that are not answered until the test does. */
+  readonly unanswered?: string;
   /** True: the page offers the editor's API instead of the plain page's events. */
   readonly editorApi?: boolean;
 }
@@ -48,7 +50,7 @@ export class Panel {
   ) {}
 
   static async open(browser: Browser, options: PanelOptions = {}): Promise<Panel> {
-    const { theme = 'dark', width = 1400, height = 900, show, errors = {}, editorApi = false } = options;
+    const { theme = 'dark', width = 1400, height = 900, show, errors = {}, unanswered, editorApi = false } = options;
     const context = await browser.newContext({ viewport: { width, height }, reducedMotion: 'reduce', deviceScaleFactor: 1 });
     const page = await context.newPage();
     // Well below a test's own limit, so that a failure says which step it was.
@@ -66,7 +68,7 @@ export class Panel {
       return file ? route.fulfill(file) : route.fulfill({ status: 404 });
     });
     await page.addInitScript(
-      ({ variables, bodyClass, first, errors: answers, api }) => {
+      ({ variables, bodyClass, first, errors: answers, silent, api }) => {
         const view = window as unknown as PanelWindow;
         view.sent = [];
         view.violations = [];
@@ -82,7 +84,7 @@ export class Panel {
         const receive = (message: PanelToHost): void => {
           view.sent.push(message);
           if (message.type === 'ready' && first) window.postMessage(first, '*');
-          if ('id' in message)
+          if ('id' in message && message.type !== silent)
             window.postMessage(
               { type: 'response', id: message.id, ...(answers[message.type] ? { error: answers[message.type] } : {}) },
               '*',
@@ -98,7 +100,7 @@ export class Panel {
           Object.assign(window, { acquireVsCodeApi: acquire });
         }
       },
-      { ...themes[theme], first: show, errors: { ...errors }, api: editorApi },
+      { ...themes[theme], first: show, errors: { ...errors }, silent: unanswered, api: editorApi },
     );
     await page.goto(`${ORIGIN}/`);
     const panel = new Panel(page, context);

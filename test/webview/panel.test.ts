@@ -343,6 +343,23 @@ describe('a model without a run', () => {
     await expect.poll(() => panel.sent('requestSensitivity')).toMatchObject([{ groups: [], layers: [] }]);
   });
 
+  test('an analysis shows how far it is, can be stopped, and its curves come as they are measured', async () => {
+    const { page } = await open({ show: show({ graph: lenet.graph, run: null, sensitivity: null }), unanswered: 'requestSensitivity' });
+    await panel.card('conv2').click();
+    await page.getByRole('button', { name: 'Analyze this layer' }).click();
+    await expect.poll(() => panel.sent('requestSensitivity')).toMatchObject([{ groups: ['conv2'], layers: ['conv2'] }]);
+    await panel.post({ type: 'sensitivity', sensitivity: { ...lenet.sensitivity, groups: [], layers: [], done: 3, total: 16 } });
+    await page.getByText('Being measured: 3 of 16 points.').waitFor();
+    await page.getByRole('button', { name: 'Stop analysis' }).click();
+    await expect.poll(async () => (await panel.sent('stopSensitivity')).length).toBe(1);
+    await panel.post({ type: 'sensitivity', sensitivity: lenet.sensitivity });
+    await page.getByRole('img', { name: /Accuracy: untouched/ }).waitFor();
+    const [{ id }] = await panel.sent('requestSensitivity');
+    await panel.post({ type: 'response', id });
+    await expect.poll(() => page.getByRole('status').textContent()).toBe('The sensitivity of conv2 is known.');
+    expect(await page.getByRole('button', { name: 'Stop analysis' }).count()).toBe(0);
+  });
+
   test('and without a model says what to do', async () => {
     const { page } = await open({ show: show({ graph: null, run: null, sensitivity: null }) });
     await page.getByText('There is no model and no run yet.').waitFor();
@@ -425,14 +442,19 @@ describe('accessibility', () => {
 
 describe('screenshots for the documentation', () => {
   const folder = fileURLToPath(new URL('../../docs/screenshots/', import.meta.url));
+  const wide = { width: 1320, height: 820 };
   for (const [name, options] of [
-    ['panel-dark', { theme: 'dark' }],
-    ['panel-light', { theme: 'light' }],
-    ['panel-hc', { theme: 'hc-black' }],
+    ['panel-dark', { theme: 'dark', ...wide }],
+    ['panel-light', { theme: 'light', ...wide }],
+    ['panel-hc', { theme: 'hc-black', ...wide }],
     ['panel-narrow', { theme: 'dark', width: 600, height: 1500 }],
     [
       'panel-model',
-      { theme: 'light', show: show({ graph: lenet.graph, run: null, sensitivity: { ...lenet.sensitivity }, configName: undefined }) },
+      {
+        theme: 'light',
+        ...wide,
+        show: show({ graph: lenet.graph, run: null, sensitivity: { ...lenet.sensitivity }, configName: undefined }),
+      },
     ],
   ] as const satisfies ReadonlyArray<readonly [string, PanelOptions]>) {
     test(name, async () => {

@@ -198,7 +198,8 @@ export class App {
     this.setView(next);
     this.announce(unfold ? t('{0} unfolded', key.replaceAll('/', '.')) : t('{0} folded', key.replaceAll('/', '.')));
     this.draw();
-    if (members.length > 0) this.graphView.reveal(this.derive()?.visible.itemOf.get(members[0].id)?.id ?? '');
+    const first = members.length > 0 ? this.derive()?.visible.itemOf.get(members[0].id) : undefined;
+    if (first) this.graphView.walk(first.id);
   }
 
   /** Top centre of the card that shows the first of `nodes`. */
@@ -272,7 +273,7 @@ export class App {
     const name = graph ? fileName(graph.modelPath) : '';
     return html`
       <div class="hidden" role="status" aria-live="polite">${this.announced}</div>
-      ${run ? runHeader(run, trusted, this.busy, this.actions) : graph ? modelHeader(name, graph.format, trusted, this.busy, this.actions) : nothing}
+      ${run ? runHeader(run, trusted, this.busy, this.actions) : graph ? modelHeader(name, graph.format, this.state.sensitivity, trusted, this.busy, this.actions) : nothing}
       ${this.banners()}
       ${
         graph || run
@@ -351,15 +352,17 @@ export class App {
     const { run, graph } = this.state;
     const { candidate } = shown;
     const original = run?.summary.original;
-    const caption = run
-      ? html`<span class=${shown.live ? 'live' : 'still'}>${shown.title}</span>${
-          candidate
-            ? html` <span class="dim">${t('{0} on {1} images', percent(candidate.accuracy), candidate.images.toLocaleString('en'))}${
-                original ? t(' at {0} of MACs', percent(candidate.cost.macs / (original.cost.macs || 1))) : ''
-              }</span>`
-            : nothing
-        }`
-      : html`<span>${t('Layers with their shapes and costs')}</span>`;
+    const caption = !graph
+      ? nothing
+      : run
+        ? html`<span class=${shown.live ? 'live' : 'still'}>${shown.title}</span>${
+            candidate
+              ? html` <span class="dim">${t('{0} on {1} images', percent(candidate.accuracy), candidate.images.toLocaleString('en'))}${
+                  original ? t(' at {0} of MACs', percent(candidate.cost.macs / (original.cost.macs || 1))) : ''
+                }</span>`
+              : nothing
+          }`
+        : html`<span>${t('Layers with their shapes and costs')}</span>`;
     const zoomButton = (label: string, sign: string, act: () => void) =>
       html`<button class="tool" title=${label} aria-label=${label} @click=${act}>${sign}</button>`;
     return html`<h2 id="graph-title" class="hidden">${t('Layer graph')}</h2>
@@ -395,7 +398,7 @@ export class App {
                 },
                 this.actions,
               )
-            : html`<p class="empty">${graph === null ? t('The model is being read.') : ''}</p>`
+            : html`<p class="empty unread">${graph === null ? t('The model is being read.') : ''}</p>`
       }`;
   }
 

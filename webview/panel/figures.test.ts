@@ -17,6 +17,8 @@ test.each([
   [duration(0.2), 'under 1 s'],
   [duration(190), '3 min 10 s'],
   [duration(3900), '1 h 5 min'],
+  [duration(300), '5 min'],
+  [duration(7200), '2 h'],
   [milliseconds(0.0412), '0.041 ms'],
   [milliseconds(12.34), '12.3 ms'],
   [plain(-0.0123), '−0.0123'],

@@ -45,11 +45,11 @@ export function duration(seconds: number): string {
   const minutes = Math.floor((whole % 3600) / 60);
   const parts =
     hours > 0
-      ? [`${hours}${SPACE}h`, `${minutes}${SPACE}min`]
+      ? [`${hours}${SPACE}h`, minutes > 0 ? `${minutes}${SPACE}min` : '']
       : minutes > 0
-        ? [`${minutes}${SPACE}min`, `${whole % 60}${SPACE}s`]
+        ? [`${minutes}${SPACE}min`, whole % 60 > 0 ? `${whole % 60}${SPACE}s` : '']
         : [`${whole}${SPACE}s`];
-  return parts.join(SPACE);
+  return parts.filter((part) => part !== '').join(SPACE);
 }
 
 /** A time in milliseconds with three figures: "0.041 ms", "12.3 ms". */

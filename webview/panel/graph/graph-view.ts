@@ -138,6 +138,13 @@ export class GraphView {
     });
   }
 
+  /** Moves the keyboard's place to an item, and the item into the window. */
+  walk(id: string): void {
+    this.active = id;
+    this.reveal(id);
+    this.request();
+  }
+
   private move(camera: Camera): boolean {
     const next = this.bounded(camera);
     const { x, y, zoom } = this.camera;
@@ -410,9 +417,9 @@ export class GraphView {
     const { camera } = this;
     const pan = { ArrowUp: [0, 80], ArrowDown: [0, -80], ArrowLeft: [80, 0], ArrowRight: [-80, 0] }[event.key];
     if (event.shiftKey && pan) this.move({ ...camera, x: camera.x + pan[0], y: camera.y + pan[1] });
-    else if (pan) this.walkTo(this.neighbour(at, event.key) ?? at);
-    else if (event.key === 'Home') this.walkTo(items[0]);
-    else if (event.key === 'End') this.walkTo(items[items.length - 1]);
+    else if (pan) this.walk((this.neighbour(at, event.key) ?? at).id);
+    else if (event.key === 'Home') this.walk(items[0].id);
+    else if (event.key === 'End') this.walk(items[items.length - 1].id);
     else if (event.key === 'Enter') this.callbacks.select(at);
     else if (event.key === ' ') this.callbacks.toggle(at);
     else if (event.key === '+' || event.key === '=') this.zoomBy(1.2);
@@ -420,12 +427,6 @@ export class GraphView {
     else if (event.key === '0') this.overview();
     else return;
     event.preventDefault();
-  }
-
-  private walkTo(item: GraphItem): void {
-    this.active = item.id;
-    this.reveal(item.id);
-    this.request();
   }
 
   /** Down and up follow the edges; left and right go to the nearest card beside. */

@@ -86,7 +86,7 @@ function paretoSection(model: ChartsModel, actions: Actions): TemplateResult {
             ${
               chosen
                 ? html`<p><b>${percent(chosen.accuracy)}</b> ${t('on {0} images', chosen.images.toLocaleString('en'))} · ${count(chosen.cost.macs)} MACs · ${bytes(chosen.cost.weightBytes)}
-                    <span class="dim">${t('episode {0}, by {1}', chosen.episode, chosen.origin)}</span></p>
+                    <span class="dim block-line">${t('episode {0}, by {1}', chosen.episode, chosen.origin)}</span></p>
                   <div class="buttons">
                     <vscode-button secondary data-action="clearCandidate" @click=${() => actions.chooseCandidate(undefined)}>${t('Back')}</vscode-button>
                     <vscode-button data-action="exportThis" ?disabled=${exporting} aria-disabled=${exporting ? 'true' : 'false'}

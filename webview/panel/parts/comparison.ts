@@ -8,6 +8,8 @@ import { t } from '../l10n';
 interface Row {
   readonly name: string;
   readonly title?: string;
+  /** What this row is a part of; it stands below that row. */
+  readonly of?: string;
   readonly before: string;
   readonly after: string;
   readonly change: string;
@@ -40,7 +42,8 @@ export function comparison(run: RunSnapshot, candidate: Candidate | undefined, t
       change: share(a.params, b.params),
     },
     {
-      name: t('parameters, effective'),
+      name: t('effective'),
+      of: t('parameters'),
       title: t('only weights that are not zero'),
       before: count(a.effectiveParams),
       after: count(b.effectiveParams),
@@ -48,14 +51,15 @@ export function comparison(run: RunSnapshot, candidate: Candidate | undefined, t
     },
     { name: t('MACs'), title: t('what dense kernels compute'), before: count(a.macs), after: count(b.macs), change: share(a.macs, b.macs) },
     {
-      name: t('MACs, effective'),
+      name: t('effective'),
+      of: t('MACs'),
       title: t('only products with weights that are not zero'),
       before: count(a.effectiveMacs),
       after: count(b.effectiveMacs),
       change: share(a.effectiveMacs, b.effectiveMacs),
     },
     {
-      name: t('weights at their bits'),
+      name: t('weight bytes'),
       title: t('computed: weights at their bit-widths plus scales'),
       before: bytes(a.weightBytes),
       after: bytes(b.weightBytes),
@@ -89,11 +93,11 @@ export function comparison(run: RunSnapshot, candidate: Candidate | undefined, t
       <tbody>
         ${rows.map(
           (row) =>
-            html`<tr><th scope="row" title=${row.title ?? nothing}>${row.name}</th><td>${row.before}</td><td class="after">${row.after}</td><td class="change">${row.change}</td></tr>`,
+            html`<tr><th scope="row" class=${row.of ? 'part' : ''} title=${row.title ?? nothing}>${row.of ? html`<span class="hidden">${row.of}, </span>` : nothing}${row.name}</th><td>${row.before}</td><td class="after">${row.after}</td><td class="change">${row.change}</td></tr>`,
         )}
       </tbody>
     </table>
     <p class="note">${t('Accuracy on {0} images.', candidate.images.toLocaleString('en'))}
       ${timed.length > 0 ? t('Times: median of {0} runs{1}.', Math.min(...timed), cpu ? t(' on {0}', cpu) : '') : nothing}
-      ${t('Sizes are computed, files are measured.')}</p>`;
+      ${b.brotliBytes === undefined ? t('Sizes are computed.') : t('Sizes are computed, files on disk measured.')}</p>`;
 }

@@ -1,5 +1,6 @@
 /** The line on top: which run, where it is, its best so far, and what can be done with it. */
 import { html, nothing, type TemplateResult } from 'lit';
+import type { Sensitivity } from '../../../src/protocol/layer-graph';
 import type { Phase } from '../../../src/protocol/run-events';
 import type { RunSnapshot, RunStatus } from '../../../src/protocol/run-summary';
 import type { Actions } from '../actions';
@@ -58,13 +59,11 @@ export function runHeader(run: RunSnapshot, trusted: boolean, busy: ReadonlySet<
       ${fact(t('method'), summary.method)}
       ${phase && status !== 'finished' ? fact(t('phase'), phaseText(phase)) : nothing}
       ${
-        episodes > 0
+        episodes > 0 && status !== 'finished'
           ? html`<div class="fact progress"><dt>${unit}</dt><dd><span>${episode}${'\u00a0'}/${'\u00a0'}${episodes}</span>
               <vscode-progress-bar .ariaLabel=${t('{0} {1} of {2}', unit, episode, episodes)} .value=${episode} .max=${episodes}></vscode-progress-bar></dd>
             </div>`
-          : running
-            ? html`<div class="fact progress"><dt>${phase ? phaseText(phase) : ''}</dt><dd>…</dd></div>`
-            : nothing
+          : nothing
       }
       ${
         running
@@ -120,13 +119,34 @@ export function runHeader(run: RunSnapshot, trusted: boolean, busy: ReadonlySet<
 }
 
 /** Without a run: which model, and what can be done with it. */
-export function modelHeader(name: string, format: string, trusted: boolean, busy: ReadonlySet<string>, actions: Actions): TemplateResult {
+export function modelHeader(
+  name: string,
+  format: string,
+  sensitivity: Sensitivity | null,
+  trusted: boolean,
+  busy: ReadonlySet<string>,
+  actions: Actions,
+): TemplateResult {
   const analyse = busy.has('requestSensitivity') || !trusted;
+  const { done, total } = sensitivity ?? { done: 0, total: 0 };
+  const scanning = busy.has('requestSensitivity') && total > done;
   const compress = busy.has('compressModel') || !trusted;
   return html`<header class="top">
     <h1><span class="run-name">${name}</span></h1>
-    <dl class="facts">${fact(t('format'), format)}</dl>
+    <dl class="facts">${fact(t('format'), format)}
+      ${
+        scanning
+          ? html`<div class="fact progress"><dt>${t('sensitivity')}</dt><dd><span>${done} / ${total}</span>
+              <vscode-progress-bar .ariaLabel=${t('Sensitivity: {0} of {1} points', done, total)} .value=${done} .max=${total}></vscode-progress-bar></dd></div>`
+          : nothing
+      }</dl>
     <div class="buttons">
+      ${
+        busy.has('requestSensitivity')
+          ? html`<vscode-button secondary data-action="stopSensitivity"
+              @click=${() => actions.request({ type: 'stopSensitivity' }, t('The analysis is stopped.'))}>${t('Stop analysis')}</vscode-button>`
+          : nothing
+      }
       <vscode-button secondary data-action="requestSensitivity" ?disabled=${analyse} aria-disabled=${analyse ? 'true' : 'false'}
         @click=${() => !analyse && actions.request({ type: 'requestSensitivity', groups: [], layers: [] }, t('Layer sensitivity is known.'))}
       >${t('Analyze layer sensitivity')}</vscode-button>

@@ -39,7 +39,7 @@ export function modelDetails({ graph }: DetailsModel): TemplateResult {
       ${row(t('inputs'), values(graph.inputs))} ${row(t('outputs'), values(graph.outputs))} ${row(t('layers'), String(graph.nodes.length))}
       ${row(t('parameters'), count(graph.params))} ${row(t('MACs'), count(graph.macs), t('for one input'))} ${row(t('weight bytes'), bytes(graph.bytes))}
       ${graph.opset === undefined ? nothing : row(t('opset'), String(graph.opset))}
-      ${row(t('groups of channels'), t('{0}, {1} prunable', graph.groups.length, graph.groups.filter((group) => group.prunable).length))}
+      ${row(t('groups of channels'), t('{0} of {1} can be pruned', graph.groups.filter((group) => group.prunable).length, graph.groups.length))}
     </dl>
     ${
       graph.unknownOperators.length > 0
