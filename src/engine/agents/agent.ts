@@ -82,8 +82,8 @@ export interface UpdateDiagnostics {
 export type AgentState = { readonly [key: string]: unknown };
 
 export interface Agent {
-  /** Samples an action for one actor (deterministic: the policy's mean, without noise). */
-  act(step: Step, options?: { deterministic?: boolean }): Action;
+  /** Samples an action for one actor, number `actor` (default 0; deterministic: the policy's mean, without noise). */
+  act(step: Step, options?: { deterministic?: boolean; actor?: number }): Action;
   /** Takes in a transition; learns where it is time to. Returns diagnostics of the update, if there was one. */
   observe(transition: Transition, reward: RewardFunction): UpdateDiagnostics | undefined;
   /** Called when every parallel actor has ended its episode; agents that learn between episodes do it here and return the last update's diagnostics. */

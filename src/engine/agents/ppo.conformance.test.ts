@@ -1,4 +1,4 @@
-// Apart from ppo.test.ts because learning takes its time: 1,200 episodes of 8 steps with two updates each.
+// Apart from ppo.test.ts because learning takes its time (see ESPALIER_SLOW in testing/conformance.ts).
 import { PPO_IMPROVED, PpoAgent } from './ppo.js';
 import { loadTensorBackend } from './tensor-backend.js';
 import { describeAgent } from './testing/conformance.js';

@@ -1,6 +1,8 @@
 /** The loop of every stage: parallel actors act in lockstep, so that the result never depends on which of them is faster. */
 import type { Agent, Environment, Outcome, RewardFunction, Step, Transition, UpdateDiagnostics } from '../agents/agent';
 
+export type Credit = 'step' | 'episode' | 'episode-chain';
+
 export interface EpisodeOptions {
   readonly agent: Agent;
   /** One for each parallel actor. */
@@ -10,8 +12,9 @@ export interface EpisodeOptions {
   /**
    * 'step': every action is credited with what was measured after it (the paper's dense reward; one scoring a step).
    * 'episode': every action is credited with what the whole policy reached (one scoring an episode; no bootstrapping).
+   * 'episode-chain': the same outcome for every action, and each transition keeps its next step: values are bootstrapped along the episode (AMC).
    */
-  readonly credit: 'step' | 'episode';
+  readonly credit: Credit;
   /** Called for each transition, in actor order, before the agent sees it: moves F_low and F_high, collects candidates. */
   readonly onOutcome?: (outcome: Outcome, actor: number, episode: number, last: boolean) => void;
   readonly onUpdate?: (diagnostics: UpdateDiagnostics, episode: number) => void;
@@ -52,7 +55,7 @@ export async function runEpisodes(options: EpisodeOptions): Promise<number> {
     for (let t = 0; t < actors[0].steps; t++) {
       options.signal?.throwIfAborted();
       if (options.stop?.(actors.length)) return undefined;
-      const actions = steps.map((s) => agent.act(s!));
+      const actions = steps.map((s, actor) => agent.act(s!, { actor }));
       const results = await Promise.all(actors.map((e, i) => e.step(actions[i].value)));
       results.forEach((r, i) => {
         options.onOutcome?.(r.outcome, i, first + i, r.done);
@@ -74,7 +77,8 @@ export async function runEpisodes(options: EpisodeOptions): Promise<number> {
           pending[i].push(transition);
           if (r.done) {
             returns[i] = reward(r.outcome);
-            for (const p of pending[i]) learn({ ...p, outcome: r.outcome, next: undefined, done: true }, first + i);
+            const alone = credit === 'episode' ? { next: undefined, done: true } : {};
+            for (const p of pending[i]) learn({ ...p, ...alone, outcome: r.outcome }, first + i);
           }
         }
       });
