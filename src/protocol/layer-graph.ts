@@ -39,9 +39,12 @@ export const layerNodeSchema = z.object({
 });
 export type LayerNode = z.output<typeof layerNodeSchema>;
 
-/** Size of a layer's card in the panel, in pixels, which the worker lays out with: layers with weights show their ratio and bits, others only a name. */
-export function cardSize(node: Pick<LayerNode, 'weights'>): { readonly width: number; readonly height: number } {
-  return node.weights.length > 0 ? { width: 216, height: 58 } : { width: 132, height: 28 };
+/**
+ * Size of a layer's card in the panel, in pixels, which the worker lays out with: layers that an agent decides about show their ratio and bits,
+ * others (also a batch normalisation or a bias, which follow the layer before) only a name.
+ */
+export function cardSize(node: Pick<LayerNode, 'quantizable'>): { readonly width: number; readonly height: number } {
+  return node.quantizable !== undefined ? { width: 216, height: 58 } : { width: 132, height: 28 };
 }
 
 export const layerEdgeSchema = z.object({ from: z.string(), to: z.string(), value: z.string() });

@@ -102,7 +102,8 @@ export class App {
     const before = this.state;
     this.state = applyMessage(before, message, this.kept);
     if (this.state.view !== before.view) this.keepView();
-    if (message.type === 'status' && message.message) this.announce(message.message);
+    // What is under way is shown; speaking every step of it would be a nuisance.
+    if (message.type === 'status' && message.message && (message.quiescent || message.health !== 'ok')) this.announce(message.message);
     const { run } = this.state;
     if (run && (before.run?.summary.status !== run.summary.status || before.run?.progress?.phase !== run.progress?.phase)) {
       const phase = run.summary.status === 'running' && run.progress ? phaseText(run.progress.phase) : statusText(run.summary.status);
@@ -183,7 +184,7 @@ export class App {
     const anchorBefore = this.anchor(members);
     let next: ViewState = { ...view, expanded };
     if (inside || view.selectedNode === undefined) {
-      const selectedNode = unfold ? (members.find((node) => node.weights.length > 0) ?? members[0])?.id : scopeItemId(key);
+      const selectedNode = unfold ? (members.find((node) => node.quantizable !== undefined) ?? members[0])?.id : scopeItemId(key);
       if (selectedNode !== undefined && inside) next = { ...next, selectedNode };
     }
     this.state = { ...this.state, view: next };
@@ -253,7 +254,7 @@ export class App {
         decide: (item) => index.decision(item.nodes, shown.policy),
         hasPolicy: run !== null,
         overridden: (item) =>
-          item.scope === undefined && item.nodes[0].weights.length > 0
+          item.scope === undefined && item.nodes[0].quantizable !== undefined
             ? overrideText(
                 effectiveOverride(
                   item.nodes[0],
@@ -335,7 +336,7 @@ export class App {
             } <button class="link" @click=${this.actions.showLog}>${t('Show log')}</button></div>`
           : nothing
       }
-      ${status && status.health !== 'ok' ? html`<div class=${`banner ${status.health}`} role="note">${status.message}</div>` : nothing}
+      ${status?.message && (status.health !== 'ok' || !status.quiescent) ? html`<div class=${`banner ${status.health}`} role="note">${status.message}</div>` : nothing}
       ${(run?.warnings ?? []).slice(-2).map((warning) => html`<div class="banner warning" role="note"><b>${t('Warning.')}</b> ${warning}</div>`)}
       <div role="alert">${
         this.problem

@@ -56,7 +56,8 @@ export class LayerIndex {
         high = Math.max(high, bits);
       }
       const groups = this.producedBy(node);
-      const channels = node.weights.length > 0 || groups.length > 0 ? this.channels(node) : undefined;
+      // A batch normalisation or a bias follows the layer before it, and would count its channels twice.
+      const channels = node.quantizable !== undefined || groups.length > 0 ? this.channels(node) : undefined;
       if (channels === undefined) continue;
       known = true;
       before += channels;

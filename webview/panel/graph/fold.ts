@@ -72,7 +72,7 @@ export function visibleGraph(graph: LayerGraph, expanded: ReadonlySet<string>, f
       item =
         scope === undefined
           ? { id, label: node.name, nodes: [node], depth: around.length, ...cardSize(node) }
-          : { id, label: scopeLabel(scope), scope, nodes: foldable.get(scope)!, depth: folded, ...cardSize({ weights: [{}] as never }) };
+          : { id, label: scopeLabel(scope), scope, nodes: foldable.get(scope)!, depth: folded, ...cardSize({ quantizable: scope }) };
       items.set(id, item);
     }
     itemOf.set(node.id, item);

@@ -262,7 +262,7 @@ export class GraphView {
     const index = this.order.get(item.id)!;
     const block = item.scope !== undefined;
     const node = item.nodes[0];
-    const plain = !block && node.weights.length === 0;
+    const plain = !block && node.quantizable === undefined;
     const decision = decide(item);
     const override = overridden(item);
     const classes = [

@@ -56,7 +56,7 @@ export function blockDetails(key: string, nodes: readonly LayerNode[], model: De
   const { index, shown } = model;
   const decision = index.decision(nodes, shown.policy);
   const sum = (figure: (node: LayerNode) => number): number => nodes.reduce((total, node) => total + figure(node), 0);
-  const weighted = nodes.filter((node) => node.weights.length > 0);
+  const weighted = nodes.filter((node) => node.quantizable !== undefined);
   return html`<section aria-labelledby="block-title">
     <h2 id="block-title">${scopeLabel(key)}</h2>
     <p class="sub">${t('Block of {0} layers', nodes.length)}</p>
@@ -78,7 +78,8 @@ export function layerDetails(node: LayerNode, scope: string | undefined, model: 
   const decision = index.decision([node], shown.policy);
   const read = graph.groups.filter((group) => node.groups.includes(group.id) && !groups.includes(group));
   const { channels, bits, ratio } = decision;
-  const weighted = node.weights.length > 0 || groups.length > 0;
+  // A batch normalisation or a bias follows the layer before: there is nothing to decide about it.
+  const decided = node.quantizable !== undefined || groups.length > 0;
   const frozen = node.notPrunable ?? groups.find((group) => !group.prunable)?.reason;
   return html`<section aria-labelledby="layer-title">
       <h2 id="layer-title" class="long">${node.name}</h2>
@@ -100,7 +101,7 @@ export function layerDetails(node: LayerNode, scope: string | undefined, model: 
         ${node.weights.map((weight) => row(t('shape'), html`${shapeText(weight.shape)}`, `${weight.name} · ${weight.type}`))}
         ${node.outputs.slice(0, 1).map((value) => row(t('output'), shapeText(value.shape), value.name))}
         ${row(t('MACs'), node.macs === null ? t('unknown operator') : count(node.macs), t('of the original, for one input'))}
-        ${weighted ? html`${row(t('parameters'), count(node.params), t('of the original'))} ${row(t('weight bytes'), bytes(node.bytes), t('of the original'))}` : nothing}
+        ${node.weights.length > 0 ? html`${row(t('parameters'), count(node.params), t('of the original'))} ${row(t('weight bytes'), bytes(node.bytes), t('of the original'))}` : nothing}
       </dl>
       ${groups.map((group) => html`<p class="explanation"><span class="dim">${t('Group')}</span> ${group.explanation}</p>`)}
       ${
@@ -108,11 +109,11 @@ export function layerDetails(node: LayerNode, scope: string | undefined, model: 
           ? html`<p class="explanation"><span class="dim">${t('Reads or carries')}</span> ${read.map((group) => group.id).join(', ')}</p>`
           : nothing
       }
-      ${frozen !== undefined && weighted ? html`<p class="explanation frozen"><b>${t('Not pruned:')}</b> ${frozen}</p>` : nothing}
+      ${frozen !== undefined && decided ? html`<p class="explanation frozen"><b>${t('Not pruned:')}</b> ${frozen}</p>` : nothing}
     </section>
-    ${weighted ? sensitivitySection(node, model, actions) : nothing} ${weighted && run ? choicesSection(node, model) : nothing}
+    ${decided ? sensitivitySection(node, model, actions) : nothing} ${decided && run ? choicesSection(node, model) : nothing}
     ${
-      weighted
+      decided
         ? html`<section aria-labelledby="override-title"><h3 id="override-title">${t('Override')}</h3>
           ${overrideControls(
             {
