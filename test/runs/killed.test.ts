@@ -45,7 +45,8 @@ interface Process {
   readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null; errors: string }>;
 }
 
-function launch(...words: string[]): Process {
+/** @param lines the process is killed once it has written so many lines to the journal */
+function launch(words: readonly string[], lines = Number.POSITIVE_INFINITY): Process {
   const child = spawn(process.execPath, [runner, ...words, actor], { stdio: ['ignore', 'pipe', 'pipe'] });
   let errors = '';
   child.stderr!.on('data', (d) => {
@@ -54,8 +55,13 @@ function launch(...words: string[]): Process {
   const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null; errors: string }>((resolve) =>
     child.on('close', (code, signal) => resolve({ code, signal, errors })),
   );
+  let written = 0;
   const running = new Promise<void>((resolve, reject) => {
-    child.stdout!.once('data', () => resolve());
+    child.stdout!.on('data', (dots: Buffer) => {
+      resolve();
+      written += dots.length;
+      if (written >= lines) child.kill('SIGKILL');
+    });
     void ended.then((e) => reject(new Error(`ended before it ran: ${e.code} ${e.errors}`)));
   });
   return { child, running, ended };
@@ -70,7 +76,7 @@ const next = (folder: string): [string, string] => {
 
 test(`a run killed at ${KILLS} moments and resumed each time ends as one left alone`, async () => {
   const alone = freshFolder('alone');
-  const undisturbed = launch('start', alone);
+  const undisturbed = launch(['start', alone]);
   await undisturbed.running;
   const began = performance.now();
   expect(await undisturbed.ended).toMatchObject({ code: 0 });
@@ -80,18 +86,25 @@ test(`a run killed at ${KILLS} moments and resumed each time ends as one left al
 
   const random = new Random(20);
   const phases = new Set<string>();
+  let withinSearch = 0;
   const finished: string[] = [];
   let folder = freshFolder('killed-1');
   for (let kills = 0; kills < KILLS; ) {
-    const { child, running, ended } = launch(...next(folder));
+    // By turns after some lines of the journal, most of which the search writes, and after some time, most of which training takes.
+    const byLines = kills % 2 === 0;
+    const { child, running, ended } = launch(next(folder), byLines ? 4 + random.below(36) : undefined);
     await running;
-    const timer = setTimeout(() => child.kill('SIGKILL'), random.uniform() * duration * 0.4);
+    const timer = byLines ? undefined : setTimeout(() => child.kill('SIGKILL'), random.uniform() * duration * 0.4);
     const { signal, code, errors } = await ended;
     clearTimeout(timer);
     if (signal === 'SIGKILL') {
       kills++;
       // The journal may end in half a line here.
-      const last = readJournal(join(onlyRun(folder), 'journal.jsonl')).events.findLast((e) => e.type === 'phase');
+      const { events } = readJournal(join(onlyRun(folder), 'journal.jsonl'));
+      const last = events.findLast((e) => e.type === 'phase');
+      const stage = last?.phase;
+      const rounds = events.slice(last ? events.lastIndexOf(last) : 0).filter((e) => e.type === 'checkpoint').length;
+      if ((stage === 'prune' || stage === 'quantize') && rounds > 0) withinSearch++;
       phases.add(last?.phase ?? 'prepare');
       continue;
     }
@@ -100,11 +113,13 @@ test(`a run killed at ${KILLS} moments and resumed each time ends as one left al
     folder = freshFolder(`killed-${finished.length + 1}`);
   }
   const words = next(folder);
-  if (words[0] === 'resume' && !isFinished(words[1])) expect(await launch(...words).ended).toMatchObject({ code: 0 });
+  if (words[0] === 'resume' && !isFinished(words[1])) expect(await launch(words).ended).toMatchObject({ code: 0 });
   if (words[0] === 'resume') finished.push(folder);
 
   // The moments were spread: not all of them in one phase.
   expect(phases.size).toBeGreaterThan(1);
+  // Some fell between the rounds of a stage, where the agent's state counts.
+  expect(withinSearch).toBeGreaterThan(0);
   for (const f of finished) {
     const run = onlyRun(f);
     expect(outcomeOf(run)).toEqual(wanted.outcome);

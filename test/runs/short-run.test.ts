@@ -70,7 +70,7 @@ test('the folder of a run holds what it should', async () => {
 
   const report = readFileSync(join(folder, 'report.md'), 'utf8');
   expect(report).toContain('| parameters, structured | 61,706 |');
-  expect(report).toMatch(/prune: 24 scorings on \d+ samples, 6 of them complete policies/);
+  expect(report).toMatch(/prune: 32 scorings on \d+ samples, 8 of them complete policies/);
   for (const layer of first.result.layers) expect(report).toContain(`| ${layer.name} |`);
 
   // The reported accuracy is that of the file.
