@@ -17,9 +17,10 @@ const setOption = (): Option =>
 const jsonOption = (what: string): Option => new Option('--json', what);
 
 /** Runs a command; its exit code is what it returns. */
-function action<A extends unknown[]>(work: (...args: A) => Promise<number | void>): (...args: A) => Promise<void> {
+function action<A extends unknown[]>(work: (...args: A) => Promise<unknown>): (...args: A) => Promise<void> {
   return async (...args) => {
-    exitCode = (await work(...args)) ?? ExitCode.ok;
+    const code = await work(...args);
+    exitCode = typeof code === 'number' ? code : ExitCode.ok;
   };
 }
 
