@@ -19,10 +19,25 @@ const duration = z
 
 export const DATA_NAMES = ['digits', 'mnist', 'fashion-mnist', 'cifar10'] as const;
 /** Methods that `method` may name. A new method is one name here and one file in engine/methods. */
-export const METHOD_NAMES = ['two-stage-ppo', 'episodic-ppo', 'uniform', 'random-search'] as const;
+export const METHOD_NAMES = [
+  'two-stage-ppo',
+  'episodic-ppo',
+  'amc',
+  'cacp',
+  'crl',
+  'uniform',
+  'random-ratios',
+  'l1',
+  'l2',
+  'bn-scale',
+  'fpgm',
+  'random-search',
+  'evolutionary',
+  'greedy',
+] as const;
 export const ARCHITECTURE_NAMES = ['lenet5'] as const;
 /** Ways to choose the channels that are removed. */
-export const SELECTION_NAMES = ['lasso', 'backward-elimination', 'l1', 'l2'] as const;
+export const SELECTION_NAMES = ['lasso', 'backward-elimination', 'l1', 'l2', 'bn-scale', 'fpgm'] as const;
 export const OUTPUT_FORMATS = ['onnx'] as const;
 
 const labelledFile = z
@@ -221,11 +236,19 @@ const pruningSchema = z
     selection: z
       .enum(SELECTION_NAMES)
       .default('backward-elimination')
-      .describe('How channels are chosen: LASSO (He 2017), backward elimination on the Gram matrix, or the smallest L1 or L2 norm.'),
+      .describe(
+        'How channels are chosen: LASSO (He 2017), backward elimination on the Gram matrix, the smallest L1 or L2 norm, the smallest batch-norm scale (Liu 2017), or the filters nearest to the geometric median (FPGM, He 2019).',
+      ),
     reconstruct: z
       .boolean()
       .default(true)
       .describe("Fit the consumers' weights to the original's outputs by least squares after channels are removed."),
+    refit: z
+      .boolean()
+      .default(true)
+      .describe(
+        'Rebuild the layers on the way as well, whose inputs carry the errors of others; off: only the layers that read pruned channels.',
+      ),
     calibrationImages: wholeAtLeast(1).default(500).describe('Images that reconstruction samples.'),
     positions: wholeAtLeast(1).default(10).describe('Places sampled in each image.'),
     final: z

@@ -3,6 +3,7 @@
  * taken to be linear. Then, from the whole model on, the reduction with the least predicted loss for the cost it saves is taken until the budget
  * is met, and that policy is acted out. Needs an environment whose actions are not bounded by the budget.
  */
+import { UserError } from '../errors.js';
 import type { AgentState } from './agent.js';
 import { type Attempt, type Proposal, ProposalAgent } from './proposals.js';
 
@@ -10,8 +11,8 @@ import { type Attempt, type Proposal, ProposalAgent } from './proposals.js';
 export interface StageProblem {
   /** Actions that each step can execute, in the order of falling cost: the first leaves the layer whole. */
   readonly levels: ReadonlyArray<readonly number[]>;
-  /** Cost of a whole policy (an action for each step) relative to its budget: at most 1 within it. */
-  relativeCost(actions: readonly number[]): number;
+  /** Cost of a whole policy (an action for each step) relative to its budget: at most 1 within it. Absent where there is no budget. */
+  readonly relativeCost?: (actions: readonly number[]) => number;
 }
 
 interface Probe {
@@ -22,16 +23,23 @@ interface Probe {
 
 export class GreedyAgent extends ProposalAgent<Probe | null> {
   private readonly probes: readonly Probe[];
+  private readonly relativeCost: (actions: readonly number[]) => number;
   private asked = 0;
   /** Accuracy by 'step:level'. */
   private measured = new Map<string, number>();
 
-  /** @param perStep levels tried for each step; the deepest is always among them */
+  /**
+   * @param perStep levels tried for each step; the deepest is always among them
+   * @throws UserError where there is no budget to meet
+   */
   constructor(
     private readonly problem: StageProblem,
     perStep: number,
   ) {
     super('greedy', problem.levels.length);
+    if (!problem.relativeCost)
+      throw new UserError('the greedy search has no budget to meet', 'Set one: "goal": { "flops": 0.5 }, or params or bytes.');
+    this.relativeCost = problem.relativeCost;
     this.probes = probesOf(problem, perStep);
   }
 
@@ -56,7 +64,8 @@ export class GreedyAgent extends ProposalAgent<Probe | null> {
 
   /** The policy that follows from what was measured. */
   greedyPolicy(): number[] {
-    const { levels, relativeCost } = this.problem;
+    const { levels } = this.problem;
+    const { relativeCost } = this;
     const losses = levels.map((l, step) => this.predictedLosses(step, l.length));
     const chosen = levels.map(() => 0);
     const actions = (): number[] => chosen.map((level, step) => levels[step][level]);

@@ -30,6 +30,11 @@ test('values and gradients are TensorFlow.js’s', () => {
     parameters.forEach((g, i) => {
       close(g, gradients[i]);
     });
-    close(inputGradient, tf.grad((v) => tf.sum(tf.mul(network.forward(tf, v as typeof x), w)))(x).dataSync());
+    close(
+      inputGradient,
+      tf
+        .grad((v) => tf.sum(tf.mul(network.forward(tf, v as typeof x), w)))(x)
+        .dataSync(),
+    );
   });
 });

@@ -21,3 +21,13 @@ export const randomSearch: Method = {
   credit: 'episode',
   createAgent: ({ random }) => new RandomAgent(random),
 };
+
+export const randomRatios: Method = {
+  name: 'random-ratios',
+  title: 'Random ratios',
+  description: 'One policy drawn at random within the budget: what a single draw gives, before any search.',
+  source: 'baseline',
+  credit: 'episode',
+  episodes: 1,
+  createAgent: ({ random }) => new RandomAgent(random),
+};

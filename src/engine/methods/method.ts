@@ -1,9 +1,12 @@
 /** A named method: which agent decides, how its actions are credited. Environment, pruner, budget and report are the same for all. */
-import type { AgentSettings } from '../../protocol/config';
+import type { AgentSettings, Config, SelectionName } from '../../protocol/config';
 import type { Agent } from '../agents/agent';
+import type { StageProblem } from '../agents/greedy-agent';
 import type { InitialDecision } from '../agents/ppo';
 import type { TensorBackend } from '../agents/tensor-backend';
 import type { Random } from '../random';
+import type { Credit } from '../search/episodes';
+import type { PruneObservation } from '../search/prune-environment';
 
 export interface AgentContext {
   readonly backend: TensorBackend;
@@ -19,6 +22,31 @@ export interface AgentContext {
   /** Steps of one episode, and how many episodes are planned. */
   readonly steps: number;
   readonly episodes: number;
+  /** Episodes that can end within `search.scorings` too, where the method scores once an episode. */
+  readonly scoredEpisodes: number;
+  readonly actors: number;
+  /** λ at the start, for constrained methods. */
+  readonly lambda: number;
+  /** What may be chosen at each step, and what a whole policy costs. */
+  readonly problem: StageProblem;
+}
+
+/** What the number of episodes may depend on. */
+export interface EpisodePlan {
+  readonly steps: number;
+  readonly actors: number;
+  /** Of the config, the limit on scorings included. */
+  readonly wanted: number;
+}
+
+/** Settings that belong to a method. They take the place of the config's defaults; what a config says otherwise stays. */
+export interface MethodSettings {
+  /** Reward of the pruning stage. */
+  readonly reward?: string;
+  readonly selection?: SelectionName;
+  readonly refit?: boolean;
+  /** `goal.flops` where the config gives none. */
+  readonly flops?: number;
 }
 
 export interface Method {
@@ -27,10 +55,22 @@ export interface Method {
   readonly description: string;
   readonly source: string;
   /** See `EpisodeOptions.credit`. */
-  readonly credit: 'step' | 'episode';
+  readonly credit: Credit;
+  /** What the agent sees in stage 1. Absent: 'paper001'. */
+  readonly observation?: PruneObservation;
+  /**
+   * 'budget' (default): actions are bounded so that every policy keeps the budget. 'free': by each layer's own range only; outcomes then say
+   * cost/budget as the measure `relativeCost`, and only policies within the budget can win.
+   */
+  readonly bounds?: 'budget' | 'free';
+  readonly settings?: (config: Config) => MethodSettings;
+  /** The criterion that is the method: it replaces `pruning.selection` whatever the config says. */
+  readonly selection?: SelectionName;
+  /** Shares of FLOPs that one search of stage 1 serves, one drawn for each episode. `goal.flops` is always among them. */
+  readonly targets?: (config: Config) => readonly number[];
   /** Plays the uniform policy first (one scoring) and hands its decisions to the agent. */
   readonly startsFromUniform?: boolean;
-  /** A method that proposes one policy needs one episode. */
-  readonly episodes?: number;
+  /** Most episodes the method has a use for: one where it proposes one policy. */
+  readonly episodes?: number | ((plan: EpisodePlan) => number);
   createAgent(context: AgentContext): Agent;
 }

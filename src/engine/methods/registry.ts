@@ -1,10 +1,28 @@
 /** All methods by name: one line each. */
 import { UserError } from '../errors';
-import { randomSearch, uniform } from './baselines';
+import { amc } from './amc';
+import { randomRatios, randomSearch, uniform } from './baselines';
+import { cacp } from './cacp';
+import { criterionMethods } from './criteria';
+import { crl } from './crl';
+import { evolutionary } from './evolutionary';
+import { greedy } from './greedy';
 import type { Method } from './method';
 import { episodicPpo, twoStagePpo } from './two-stage-ppo';
 
-export const methods: readonly Method[] = [twoStagePpo, episodicPpo, uniform, randomSearch];
+export const methods: readonly Method[] = [
+  twoStagePpo,
+  episodicPpo,
+  amc,
+  cacp,
+  crl,
+  uniform,
+  randomRatios,
+  ...criterionMethods,
+  randomSearch,
+  evolutionary,
+  greedy,
+];
 
 /** @throws UserError listing the names where there is none such */
 export function findMethod(name: string): Method {

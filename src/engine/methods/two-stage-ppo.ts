@@ -48,18 +48,22 @@ export const episodicPpo: Method = {
   source: 'Espalier’s variant of two-stage PPO; reward at the end as in AMC (He et al. 2018)',
   credit: 'episode',
   startsFromUniform: true,
-  createAgent: (context) =>
-    createAgent(context, {
-      ...PPO_IMPROVED,
-      initialPolicy: context.initialPolicy,
-      noise: {
-        start: EXPLORATION.start,
-        decay: (EXPLORATION.floor / EXPLORATION.start) ** (1 / Math.max(1, 0.8 * context.episodes)),
-        floor: EXPLORATION.floor,
-      },
-      warmUp: Math.round(0.15 * context.episodes * context.steps),
-      criticScreening: 8,
-      screeningStarts: Math.round(0.15 * context.episodes * context.steps),
-      gamma: 1,
-    }),
+  createAgent: createEpisodicPpo,
 };
+
+/** The improved agent with its schedules over the planned episodes, fitted to the uniform policy. */
+export function createEpisodicPpo(context: AgentContext): PpoAgent {
+  return createAgent(context, {
+    ...PPO_IMPROVED,
+    initialPolicy: context.initialPolicy,
+    noise: {
+      start: EXPLORATION.start,
+      decay: (EXPLORATION.floor / EXPLORATION.start) ** (1 / Math.max(1, 0.8 * context.episodes)),
+      floor: EXPLORATION.floor,
+    },
+    warmUp: Math.round(0.15 * context.episodes * context.steps),
+    criticScreening: 8,
+    screeningStarts: Math.round(0.15 * context.episodes * context.steps),
+    gamma: 1,
+  });
+}

@@ -31,6 +31,8 @@ export interface ActorSetup {
   readonly pruning: {
     readonly selection: PruningSettings['selection'];
     readonly reconstruct: boolean;
+    /** See `SequentialPrunerOptions.refit`. */
+    readonly refit?: boolean;
     readonly positions: number;
     readonly seed: number;
   };
@@ -98,7 +100,7 @@ export class CompressionActor {
   }
 
   private async pruned(decisions: readonly WidthDecision[]): Promise<Model> {
-    const { seed, selection, reconstruct, positions } = this.setup.pruning;
+    const { seed, selection, reconstruct, refit, positions } = this.setup.pruning;
     this.pruner ??= await SequentialPruner.create(
       this.model,
       findChannelGroups(this.model).groups,
@@ -107,6 +109,7 @@ export class CompressionActor {
       {
         selection,
         reconstruct,
+        refit,
         positions,
         threads: 1,
       },

@@ -78,12 +78,12 @@ async function rebuilt(candidate: Candidate, config: Config, prepared: Prepared,
     });
   }
   const { seed } = config;
-  const { selection, reconstruct, positions } = config.pruning;
+  const { selection, reconstruct, refit, positions } = config.pruning;
   const actor = new CompressionActor({
     model: modelBytes(prepared.model),
     scoring: prepared.data.search,
     calibration: prepared.data.calibration,
-    pruning: { selection, reconstruct, positions, seed },
+    pruning: { selection, reconstruct, refit, positions, seed },
   });
   const decisions = prepared.groups
     .filter((g) => candidate.policy.ratios[g.id] !== undefined)

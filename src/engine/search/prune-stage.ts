@@ -1,28 +1,33 @@
 /** Stage 1: the agent picks each group's prune ratio; the best policy within the goal is built. */
 
+import { absoluteBudget } from '../../protocol/config';
 import type { Candidate, ModelCost, Policy } from '../../protocol/policy';
 import { UserError } from '../errors';
 import type { ChannelGroup } from '../graph/channel-group';
 import { costAfter } from '../graph/costs';
+import { type Inferred, inferTypes } from '../graph/infer';
+import { findMethod } from '../methods/registry';
 import { modelBytes, parseModel, saveModel } from '../onnx/file';
 import type { Model } from '../onnx/model';
 import { accuracyOf } from '../runtime/evaluate';
 import { CompressionActor } from './actor';
 import { createActorPool } from './actor-pool';
 import { writeFileAtomic } from './atomic-file';
-import { ratioOf } from './budget';
-import { pruneBudget, uniformRatio, widthChoices } from './choices';
+import { pruneBudget, widthChoices } from './choices';
 import { type Features, layerFeatures } from './layer-features';
 import { firstSamples } from './prepare';
-import { PruneEnvironment, type WidthDecision } from './prune-environment';
+import type { PruneTarget, WidthDecision } from './prune-environment';
 import type { RunContext } from './run-context';
 import { savedModel } from './saved-model';
-import { type StageDefinition, type StageResult, searchStage } from './search-stage';
+import { type StageResult, searchStage } from './search-stage';
+import { bestForTargets, keptChannels, type TargetResult, type WidthGroup, widthStage } from './width-stage';
 
 export interface PruneStageResult extends StageResult {
   /** The best policy applied: cut and reconstructed, nothing trained. The model as it was where nothing was pruned. */
   readonly model: Model;
   readonly policy: Policy;
+  /** What was found for each target, where the method serves several (CACP): built, not trained, in `best/untrained-flops-SHARE.onnx`. */
+  readonly targets: readonly TargetResult[];
 }
 
 /** Searches prune ratios and builds the best policy. @throws UserError where no group can be pruned or the goal is out of reach */
@@ -40,7 +45,8 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
       'Turn stage 1 off ("stages": { "prune": false }), or allow more in "layers".',
     );
   }
-  const groups = decided.map((g) => ({ id: g.group.id, choices: g.choices, features: groupFeatures(g.group, context) }));
+  const { types } = inferTypes(model, { batch: 1 });
+  const groups = decided.map((g): WidthGroup => ({ id: g.group.id, choices: g.choices, features: groupFeatures(g.group, context, types) }));
   const ids = groups.map((g) => g.id);
   const choices = groups.map((g) => g.choices);
   const after = costAfter(model, prepared.groups);
@@ -75,6 +81,7 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
       pruning: {
         selection: config.pruning.selection,
         reconstruct: config.pruning.reconstruct,
+        refit: config.pruning.refit,
         positions: config.pruning.positions,
         seed: config.seed,
       },
@@ -83,33 +90,24 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
     context.threads?.actor,
   );
   const needsLatency = config.goal.latency !== undefined || /\blatency\b/.test(config.reward.prune);
-  const definition: StageDefinition = {
-    stage: 'prune',
-    rewardText: config.reward.prune,
-    uniformAction: uniformRatio(choices, budget),
-    rankByAccuracy: budget !== undefined,
+  const targets = (findMethod(config.method.name).targets?.(config) ?? []).map((flops): PruneTarget => {
+    const goal = { ...config.goal, flops };
+    return {
+      share: absoluteBudget(flops, costs.macs) / costs.macs,
+      ...pruneBudget(ids, choices, costs, after, { ...config, goal }, config.stages.quantize)!,
+    };
+  });
+  const definition = widthStage({
+    config,
+    groups,
+    budget,
+    targets,
+    flops: (widths) => after(Object.fromEntries(widths.map((w, i) => [ids[i], w]))).macs,
     cost,
-    makeEnvironment: (actor, scorer) => {
-      const environment: PruneEnvironment = new PruneEnvironment({
-        groups,
-        cost: budget?.cost ?? (() => 0),
-        budget: budget?.budget,
-        evaluate: (decisions) =>
-          scorer.score(
-            `prune:${decisions.map(([g, k]) => `${g}=${k}`).join(',')}`,
-            policyOf(decisions, groups),
-            decisions.length < groups.length,
-            decisions.length - 1,
-            actor,
-            async () => {
-              const { accuracy, latency } = await pool.run({ kind: 'prune', decisions, latency: needsLatency }, actor);
-              return { accuracy: accuracy!, latency };
-            },
-          ),
-      });
-      return environment;
+    measure: async (decisions, actor) => {
+      const { accuracy, latency } = await pool.run({ kind: 'prune', decisions, latency: needsLatency }, actor);
+      return { accuracy: accuracy!, latency };
     },
-    excess: (candidate) => excessOf(candidate, context, budget?.cost, groups),
     keep: async (candidate, path) => {
       // The actor that scored it still has every step of it at hand.
       const { model: built } = await pool.run(
@@ -118,13 +116,15 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
       );
       writeFileAtomic(path, built!);
     },
-  };
+  });
   const decisionsOf = ({ policy }: Candidate): WidthDecision[] =>
-    groups.map((g): WidthDecision => [g.id, Math.round(g.choices.channels * (1 - policy.ratios[g.id]))]);
+    keptChannels(policy, groups).map((kept, i): WidthDecision => [ids[i], kept]);
   try {
     const result: StageResult = await searchStage(context, definition);
     const { best } = result;
-    if (!best) return { ...result, model, policy: { ratios: {}, bits: {} } };
+    const perTarget = bestForTargets(context.recorder.candidates.values(), targets, groups);
+    if (!best) return { ...result, model, policy: { ratios: {}, bits: {} }, targets: perTarget };
+    for (const { share, candidate } of perTarget) await definition.keep(candidate, folder.best(`untrained-flops-${share.toFixed(3)}.onnx`));
     const cut = await savedModel(context, 'cut.onnx', async () => {
       const decisions = decisionsOf(best);
       const quick = (await pool.run({ kind: 'build', decisions }, best.episode % config.search.actors)).model!;
@@ -133,7 +133,7 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
       saveModel(built, folder.best('pruned-untrained.onnx'));
       return built;
     });
-    return { ...result, model: cut, policy: best.policy };
+    return { ...result, model: cut, policy: best.policy, targets: perTarget };
   } finally {
     await pool.dispose();
   }
@@ -145,14 +145,14 @@ async function buildFinal(
   decisions: readonly WidthDecision[],
   quick: Uint8Array,
 ): Promise<Uint8Array> {
-  const { final, calibrationImages, positions, reconstruct, selection } = config.pruning;
+  const { final, calibrationImages, positions, reconstruct, refit, selection } = config.pruning;
   const { calibration, search } = prepared.data;
   if (!reconstruct || (final.calibrationImages <= calibrationImages && final.positions <= positions)) return quick;
   const actor = new CompressionActor({
     model: modelBytes(prepared.model),
     scoring: search,
     calibration: firstSamples(calibration, final.calibrationImages),
-    pruning: { selection, reconstruct, positions: final.positions, seed: config.seed },
+    pruning: { selection, reconstruct, refit, positions: final.positions, seed: config.seed },
   });
   try {
     const { model } = await actor.run({ kind: 'build', decisions });
@@ -166,28 +166,17 @@ async function buildFinal(
   }
 }
 
-const policyOf = (decisions: readonly WidthDecision[], groups: ReadonlyArray<{ id: string; choices: { channels: number } }>): Policy => ({
-  ratios: Object.fromEntries(decisions.map(([id, kept], i) => [id, ratioOf(kept, groups[i].choices.channels)])),
-  bits: {},
-});
-
-/** n, c, kernel and stride of the group's first producing layer; FLOPs of all layers it touches. */
-function groupFeatures(group: ChannelGroup, { prepared }: RunContext): Features {
+/** n, c, kernel, stride and input map of the group's first producing layer; FLOPs of all layers it touches. */
+function groupFeatures(group: ChannelGroup, { prepared }: RunContext, types: Inferred['types']): Features {
   const touched = new Set([...group.producers, ...group.consumers, ...group.parameters].flatMap((m) => m.layers));
   const first = prepared.layers.find((l) => group.producers.some((p) => p.layers.includes(l.name))) ?? prepared.layers[0];
   const flops = prepared.layers.filter((l) => touched.has(l.name)).reduce((a, l) => a + l.macs, 0);
-  return { ...layerFeatures(first, prepared.groups.indexOf(group)), outChannels: group.channels, flops };
-}
-
-/** How far a candidate is beyond the computed budget or the measured latency, as a share of the limit. */
-function excessOf(
-  candidate: Candidate,
-  { config }: RunContext,
-  cost: ((kept: readonly number[]) => number) | undefined,
-  groups: ReadonlyArray<{ id: string; choices: { channels: number } }>,
-): number {
-  const kept = groups.map((g) => Math.round(g.choices.channels * (1 - (candidate.policy.ratios[g.id] ?? 0))));
-  const latency = candidate.latency?.[0]?.median;
-  const { goal } = config;
-  return Math.max(0, cost ? cost(kept) - 1 : 0, goal.latency === undefined || latency === undefined ? 0 : latency / goal.latency - 1);
+  const [, , height, width] = types.get(first.node.inputs[0])?.shape ?? [];
+  const size = (dimension: unknown): number => (typeof dimension === 'number' ? dimension : 1);
+  return {
+    ...layerFeatures(first, prepared.groups.indexOf(group)),
+    outChannels: group.channels,
+    flops,
+    map: [size(height), size(width)],
+  };
 }

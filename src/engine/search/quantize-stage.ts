@@ -6,6 +6,7 @@ import { UserError } from '../errors';
 import { countCosts } from '../graph/costs';
 import { inferTypes } from '../graph/infer';
 import { type Layer, quantizableLayers } from '../graph/layers';
+import { findMethod } from '../methods/registry';
 import { modelBytes } from '../onnx/file';
 import type { Model } from '../onnx/model';
 import { storedBytes } from '../quantization/quantizers';
@@ -82,8 +83,16 @@ export async function quantizeStage(context: RunContext, model: Model, ratios: P
     context.threads?.actor,
   );
   const share = ceiling / open.reduce((a, l) => a + bytesOf(l, 8), 0);
+  const free = findMethod(config.method.name).bounds === 'free';
+  const spent = (bits: readonly number[]): number => open.reduce((a, l, i) => a + bytesOf(l, bits[i]), 0) / ceiling;
   const definition: StageDefinition = {
     stage: 'quantize',
+    problem: {
+      // Most bits first: the layer as it is.
+      levels: open.map((l) => l.bits.map((_, i) => 1 - i / (l.bits.length - 1))),
+      relativeCost: (actions) => spent(actions.map((a, i) => bitsAt(open[i], a))),
+    },
+    ...(free && { relativeCost: (policy: Policy) => spent(open.map((l) => policy.bits[l.layer.name] ?? mostBits[l.layer.name])) }),
     rewardText: config.reward.quantize,
     uniformAction: uniformFraction(open, ceiling, bytesOf) ?? share,
     rankByAccuracy: false,
@@ -96,7 +105,7 @@ export async function quantizeStage(context: RunContext, model: Model, ratios: P
           bytes: (b) => bytesOf(l, b),
           features: layerFeatures(l.layer, i),
         })),
-        ceiling,
+        ceiling: free ? undefined : ceiling,
         evaluate: (bits) => {
           const policy: Policy = { ratios, bits: { ...fixedBits, ...bits } };
           const step = Object.keys(bits).length;
@@ -136,11 +145,15 @@ interface Open {
   readonly bits: readonly number[];
 }
 
+/** Bits at an action, a fraction of the layer's own range. */
+const bitsAt = ({ bits }: { readonly bits: readonly number[] }, action: number): number =>
+  Math.round(bits[0] + action * (bits[bits.length - 1] - bits[0]));
+
 /** The one action that takes as many bits as the budget allows when it is the same for every layer. */
 function uniformFraction<T extends Open>(open: readonly T[], ceiling: number, bytesOf: (l: T, bits: number) => number): number | undefined {
   for (let step = 100; step >= 0; step--) {
     const action = step / 100;
-    const bytes = open.reduce((a, l) => a + bytesOf(l, Math.round(l.bits[0] + action * (l.bits[l.bits.length - 1] - l.bits[0]))), 0);
+    const bytes = open.reduce((a, l) => a + bytesOf(l, bitsAt(l, action)), 0);
     if (bytes <= ceiling) return action;
   }
   return undefined;

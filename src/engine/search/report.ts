@@ -5,6 +5,7 @@ import { formatBytes, formatCount, formatMilliseconds, formatPercent, formatSeco
 import type { FinalResult, MeasuredFile } from './finish';
 import { thisMachine } from './recorder';
 import type { RunContext, StageEnd } from './run-context';
+import type { TargetResult } from './width-stage';
 
 export interface ReportFacts {
   readonly goalMet: boolean;
@@ -12,6 +13,8 @@ export interface ReportFacts {
   readonly scorings: Readonly<
     Record<'prune' | 'quantize', { readonly scorings: number; readonly completePolicies: number; readonly updates: number }>
   >;
+  /** What stage 1 found for each of several targets; empty or absent where the method has one. */
+  readonly targets?: readonly TargetResult[];
 }
 
 export function writeReport(context: RunContext, result: FinalResult, facts: ReportFacts): void {
@@ -81,6 +84,19 @@ function reportText(context: RunContext, result: FinalResult, facts: ReportFacts
       ),
     '',
   ];
+  if (facts.targets && facts.targets.length > 0) {
+    lines.push(
+      '### Best for each target (search samples, before recovery; files best/untrained-flops-SHARE.onnx)',
+      '',
+      '| target, share of MACs | candidate | accuracy | MACs | parameters |',
+      '|---|---|---|---|---|',
+      ...facts.targets.map(
+        ({ share: target, candidate: c }) =>
+          `| ${target.toFixed(3)} | ${c.id} | ${formatPercent(c.accuracy)} | ${share(c.cost.macs, prepared.costs.macs)} | ${formatCount(c.cost.params)} |`,
+      ),
+      '',
+    );
+  }
   const front = recorder
     .frontIds()
     .map((id) => recorder.candidates.get(id)!)

@@ -11,7 +11,7 @@ import { loadTensorBackend } from '../agents/tensor-backend';
 import { BatchPipeline } from '../data/batches';
 import { UserError } from '../errors';
 import { foldBatchNorm } from '../graph/passes/fold-batch-norm';
-import { findMethod } from '../methods/registry';
+import { withMethodSettings } from '../methods/settings';
 import { saveModel } from '../onnx/file';
 import type { Model } from '../onnx/model';
 import { type QuantizedLayer, requantize } from '../quantization/quantized-layer';
@@ -33,6 +33,7 @@ import type { RunContext, StageEnd } from './run-context';
 import { RunFolder } from './run-folder';
 import { savedModel } from './saved-model';
 import { heldZeros, variationalStage } from './variational-stage';
+import type { TargetResult } from './width-stage';
 
 export interface RunOptions {
   /** Folder that the config's paths are relative to. */
@@ -68,8 +69,8 @@ interface RunInput {
 }
 
 /** Starts a run in a folder of its own. @throws UserError before anything is written where model, data or goal do not fit */
-export async function startRun(config: Config, options: RunOptions): Promise<RunResult> {
-  findMethod(config.method.name);
+export async function startRun(given: Config, options: RunOptions): Promise<RunResult> {
+  const config = withMethodSettings(given);
   const prepared = await prepare(config, {
     folder: options.folder,
     dataFolder: options.dataFolder,
@@ -231,11 +232,13 @@ async function phases(context: RunContext): Promise<RunResult> {
     quantize: { scorings: 0, completePolicies: 0, updates: 0 },
   };
 
+  let targets: readonly TargetResult[] = [];
   if (config.stages.prune) {
     const stage = await pruneStage(context);
     scorings.prune = { scorings: stage.scorings, completePolicies: stage.completePolicies, updates: stage.updates };
     policy = stage.policy;
     reward = stage.best?.reward ?? 0;
+    targets = stage.targets;
     if (stage.end !== 'complete') reason = stage.end;
     const make = async (): Promise<Model> => {
       const adjusted = await withBetterStatistics(context, stage.model);
@@ -263,7 +266,7 @@ async function phases(context: RunContext): Promise<RunResult> {
   const result = await finish(context, model, layers, policy, reward);
   recorder.candidate(result.candidate);
   const goalMet = meetsGoal(context, result);
-  writeReport(context, result, { goalMet, reason, scorings });
+  writeReport(context, result, { goalMet, reason, scorings, targets });
   folder.writeJson(folder.checkpoint('finished.json'), { goalMet, reason, result, scorings });
   recorder.write({ type: 'finished', candidate: result.candidate.id, goalMet, reason, files: [result.after.path, folder.report] });
   return { folder: folder.path, result, goalMet, reason, scorings };

@@ -3,11 +3,13 @@ import { createHash } from 'node:crypto';
 import type { Candidate, ModelCost, Policy } from '../../protocol/policy';
 import { measuresOf } from '../../protocol/reward/rescore';
 import type { AgentState, Environment, Outcome, Step } from '../agents/agent';
+import type { StageProblem } from '../agents/greedy-agent';
 import type { InitialDecision } from '../agents/ppo';
+import { RELATIVE_COST } from '../agents/ppo-lagrangian';
 import { findMethod } from '../methods/registry';
 import { Random } from '../random';
 import { writeFileAtomic } from './atomic-file';
-import { runEpisodes } from './episodes';
+import { type Credit, runEpisodes } from './episodes';
 import { RewardTracker } from './reward-tracker';
 import { type RunContext, rewardContext, type StageEnd } from './run-context';
 
@@ -25,6 +27,10 @@ export interface StageDefinition {
   keep(candidate: Candidate, path: string): Promise<void>;
   /** True where every policy keeps the same budget, so that accuracy alone ranks them; else the reward does. */
   readonly rankByAccuracy: boolean;
+  /** The stage as a whole, for methods that plan ahead. */
+  readonly problem: StageProblem;
+  /** Cost of a (partial) policy relative to its budget, for methods whose actions the budget does not bound. `latency` in milliseconds, where measured. */
+  readonly relativeCost?: (policy: Policy, latency?: number) => number;
 }
 
 export interface StageResult {
@@ -58,7 +64,7 @@ export class StageScorer {
   constructor(
     private readonly context: RunContext,
     private readonly definition: StageDefinition,
-    readonly credit: 'step' | 'episode',
+    readonly credit: Credit,
   ) {}
 
   /**
@@ -83,7 +89,9 @@ export class StageScorer {
       layer: step,
       ...(cost.channels === undefined ? {} : { channels: cost.channels }),
     };
-    if (partial && this.credit === 'episode') return { accuracy: 0, flops: cost.macs, measures };
+    const { relativeCost } = this.definition;
+    if (relativeCost) measures[RELATIVE_COST] = relativeCost(policy);
+    if (partial && this.credit !== 'step') return { accuracy: 0, flops: cost.macs, measures };
     this.scorings++;
     if (!partial) this.completePolicies++;
     const known = recorder.journal.recall<Outcome>(key);
@@ -91,6 +99,7 @@ export class StageScorer {
     if (!outcome) {
       const measured = await measure();
       if (measured.latency !== undefined) measures['latency'] = measured.latency;
+      if (relativeCost) measures[RELATIVE_COST] = relativeCost(policy, measured.latency);
       outcome = { accuracy: measured.accuracy, flops: cost.macs, measures };
     }
     recorder.write({
@@ -126,7 +135,12 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
   const scorer = new StageScorer(context, definition, method.credit);
   const limit = config.search.scorings ?? Number.POSITIVE_INFINITY;
   const environments = Array.from({ length: config.search.actors }, (_, actor) => definition.makeEnvironment(actor, scorer));
-  const episodes = Math.min(config.search.episodes, method.episodes ?? Number.POSITIVE_INFINITY);
+  const { steps } = environments[0];
+  const opened = method.startsFromUniform ? 1 : 0;
+  const scoredEpisodes = method.credit === 'step' ? config.search.episodes : Math.min(config.search.episodes, Math.max(1, limit - opened));
+  const plan = { steps, actors: config.search.actors, wanted: scoredEpisodes };
+  const most = typeof method.episodes === 'function' ? method.episodes(plan) : (method.episodes ?? Number.POSITIVE_INFINITY);
+  const episodes = Math.min(config.search.episodes, most);
   const checkpointPath = folder.checkpoint(`${stage}.json`);
   const saved = folder.readJson<Checkpoint>(checkpointPath);
   // A restored agent began with it in an earlier process.
@@ -135,8 +149,12 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
     backend,
     observationSize: environments[0].observationSize,
     initialPolicy: opening?.decisions ?? [],
-    steps: environments[0].steps,
+    steps,
     episodes,
+    scoredEpisodes,
+    actors: config.search.actors,
+    lambda: config.reward.lambda,
+    problem: definition.problem,
     random: new Random(config.seed).fork(`agent:${stage}`),
     settings: config.agent,
     options: config.method.options,

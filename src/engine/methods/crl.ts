@@ -1,0 +1,23 @@
+/** CRL: PPO-Lagrangian maximises accuracy while a price on the cost keeps it within the budget. */
+import { LAGRANGIAN_DEFAULTS, PpoLagrangianAgent } from '../agents/ppo-lagrangian';
+import type { Method } from './method';
+import { ownOptions } from './options';
+import { createEpisodicPpo } from './two-stage-ppo';
+
+export const crl: Method = {
+  name: 'crl',
+  title: 'Constrained RL',
+  description:
+    'PPO with a learned price on the cost, for any budget that can be evaluated: FLOPs, parameters, bytes or measured milliseconds.',
+  source: 'Malik et al. 2021; survey “Reinforcement Learning for Neural Network Compression” (paper 000)',
+  credit: 'episode',
+  bounds: 'free',
+  // A policy within the budget is known from the start; the agent's own may need many episodes to get there.
+  startsFromUniform: true,
+  settings: () => ({ reward: 'accuracy' }),
+  createAgent: (context) =>
+    new PpoLagrangianAgent(
+      createEpisodicPpo(context),
+      ownOptions(context.options, { lambda: context.lambda, lambdaRate: LAGRANGIAN_DEFAULTS.lambdaRate }),
+    ),
+};

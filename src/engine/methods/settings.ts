@@ -1,0 +1,27 @@
+/** The settings that belong to a method, put into the config a run works with. */
+import { type Config, configSchema } from '../../protocol/config';
+import { findMethod } from './registry';
+
+/**
+ * The config with its method's own settings (AMC prunes by magnitude, for example) where it has the general default.
+ * What the config says otherwise stays, and `"pruner": "config"` in the method's options keeps the config's pruner in any case, for comparing
+ * agents alone. Applying it twice changes nothing.
+ * @throws UserError where there is no such method
+ */
+export function withMethodSettings(config: Config): Config {
+  const method = findMethod(config.method.name);
+  const own = method.settings?.(config) ?? {};
+  const general = configSchema.parse({ model: config.model });
+  const pruner = config.method.options['pruner'] === 'config' ? {} : own;
+  const unless = <T>(value: T, initial: T, ours: T | undefined): T => (value === initial && ours !== undefined ? ours : value);
+  return {
+    ...config,
+    goal: own.flops !== undefined && config.goal.flops === undefined ? { ...config.goal, flops: own.flops } : config.goal,
+    reward: { ...config.reward, prune: unless(config.reward.prune, general.reward.prune, own.reward) },
+    pruning: {
+      ...config.pruning,
+      selection: method.selection ?? unless(config.pruning.selection, general.pruning.selection, pruner.selection),
+      refit: unless(config.pruning.refit, general.pruning.refit, pruner.refit),
+    },
+  };
+}
