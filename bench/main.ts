@@ -6,6 +6,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(args: BenchArguments)
   'lenet5-mnist': () => import('./lenet5-mnist'),
   'resnet20-cifar10': () => import('./resnet20-cifar10'),
   'resnet20-bits': () => import('./resnet20-bits'),
+  sensitivity: () => import('./sensitivity'),
 };
 
 const [name, ...rest] = process.argv.slice(2);
