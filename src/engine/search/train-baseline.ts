@@ -86,7 +86,7 @@ export async function trainBaseline(config: Config, options: TrainBaselineOption
       options.onEpoch?.(epoch, accuracy);
       return accuracy;
     },
-  });
+  }).finally(() => batches.close());
   const path = resolve(options.folder, config.model);
   const fileBytes = saveModel(model, path);
   return {
