@@ -26,6 +26,8 @@ export interface EspalierApi {
   readonly runs: RunStore;
   readonly worker: WorkerClient;
   readonly panels: Panels;
+  /** How long `activate` took, in milliseconds. */
+  readonly activationMilliseconds: number;
   /** Markdown of a report that a command opened. */
   reportText(name: string): string | undefined;
 }
@@ -33,6 +35,7 @@ export interface EspalierApi {
 let worker: WorkerClient | undefined;
 
 export function activate(context: vscode.ExtensionContext): EspalierApi {
+  const start = performance.now();
   const log = vscode.window.createOutputChannel('Espalier', { log: true });
   const { version } = context.extension.packageJSON as { version: string };
   const inExtension = (...path: string[]): string => join(context.extensionPath, ...path);
@@ -81,7 +84,7 @@ export function activate(context: vscode.ExtensionContext): EspalierApi {
     vscode.workspace.onDidGrantWorkspaceTrust(() => void worker?.stop()),
   );
   void offerResume(runs, log);
-  return { runs, worker, panels, reportText };
+  return { runs, worker, panels, activationMilliseconds: performance.now() - start, reportText };
 }
 
 /** The window closes: runs are stopped cleanly, so that nothing is lost and the next start can resume them. */

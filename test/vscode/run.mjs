@@ -1,66 +1,43 @@
 /**
- * The extension in real VS Code. Usage: node test/vscode/run.mjs [--only TEXT] [--suite trusted|untrusted]
- * Expects dist/ to be built. Prints each test; the exit code is 1 where any failed.
+ * The extension in real VS Code: in the extension host (suite/), and from outside as a person uses it (person.mjs).
+ * Usage: node test/vscode/run.mjs [--only TEXT] [--suite trusted|untrusted|person|vsix]
+ * Expects dist/ to be built. Prints each test; the exit code is 1 where any failed. The suite `vsix` runs only where it is named: it packs first.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { build } from 'esbuild';
 import { ensureInstalled } from './install.mjs';
+import { cache, fakePython, freshWorkspace, prepare } from './prepare.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '..', '..');
-const cache = join(here, '.cache');
 const SUITE_TIMEOUT = 600_000;
+
+const UNTRUSTED = {
+  'security.workspace.trust.enabled': true,
+  'security.workspace.trust.startupPrompt': 'never',
+  'security.workspace.trust.banner': 'never',
+};
 
 const { values: options } = parseArgs({ options: { only: { type: 'string' }, suite: { type: 'string' } } });
 
-/** Bundles the suites and writes the model of the fixtures. */
-export async function prepare() {
-  mkdirSync(cache, { recursive: true });
-  await build({
-    entryPoints: [join(here, 'suite', 'trusted.ts'), join(here, 'suite', 'untrusted.ts'), join(here, 'fixtures', 'write-model.ts')],
-    outdir: cache,
-    outbase: here,
-    bundle: true,
-    platform: 'node',
-    target: 'node20',
-    format: 'cjs',
-    outExtension: { '.js': '.cjs' },
-    external: ['vscode', 'onnxruntime-node'],
-    alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
-    logLevel: 'warning',
-  });
-  execFileSync(process.execPath, [join(cache, 'fixtures', 'write-model.cjs'), join(cache, 'small.onnx')]);
-}
-
-/** A fresh copy of the fixture workspace. */
-export function freshWorkspace() {
-  const folder = mkdtempSync(join(tmpdir(), 'espalier-workspace-'));
-  cpSync(join(here, 'fixtures', 'workspace'), folder, { recursive: true });
-  copyFileSync(join(cache, 'small.onnx'), join(folder, 'small.onnx'));
-  return folder;
-}
-
 /** What VS Code itself prints and what no test is about. */
-const NOISE = /bindings file|Service Worker|Cannot find module|open-vsx|Canceled|socket|connection token|builtin extensions cache|^\s*$|^\[|%c/;
+const NOISE =
+  /bindings file|Service Worker|Cannot find module|open-vsx|Canceled|socket|connection token|builtin extensions cache|^\s*$|^\[|%c/;
 
 async function runSuite(suite, settings) {
   const { startServer } = await import('./server.mjs');
   const { openWindow } = await import('./window.mjs');
   const folder = freshWorkspace();
   const results = join(folder, '..', `espalier-results-${process.pid}-${suite}.json`);
-  const python = join(here, 'fixtures', 'fake-python.mjs');
-  chmodSync(python, 0o755);
   const started = Date.now();
   const server = await startServer({
     settings,
     env: {
-      ESPALIER_TEST_RESULTS: results,
-      ESPALIER_FAKE_PYTHON: python,
+      ESPALIER_SUITE_RESULTS: results,
+      ESPALIER_FAKE_PYTHON: fakePython,
       ...(options.only ? { ESPALIER_TEST_ONLY: options.only } : {}),
     },
   });
@@ -74,7 +51,10 @@ async function runSuite(suite, settings) {
         if (process.env.ESPALIER_TEST_VERBOSE && !NOISE.test(text)) console.log(`  ${type}: ${text.slice(0, 1000)}`);
       },
     });
-    const code = await Promise.race([exitCode, new Promise((resolve) => setTimeout(() => resolve('no exit code in time'), SUITE_TIMEOUT).unref())]);
+    const code = await Promise.race([
+      exitCode,
+      new Promise((resolve) => setTimeout(() => resolve('no exit code in time'), SUITE_TIMEOUT).unref()),
+    ]);
     failed = code !== 0;
     if (failed) await page.screenshot({ path: join(cache, `${suite}-failed.png`) }).catch(() => {});
     await browser.close();
@@ -89,6 +69,7 @@ async function runSuite(suite, settings) {
   }
   const report = JSON.parse(readFileSync(results, 'utf8'));
   rmSync(results);
+  counts.push(...report.results);
   console.log(`\n${suite}: VS Code ${report.vscode}, Node ${report.node}, ${((Date.now() - started) / 1000).toFixed(0)} s`);
   for (const { ok, name, milliseconds, note, error } of report.results) {
     console.log(` ${ok ? '✓' : '✗'} ${name} (${milliseconds} ms)${note ? `: ${note}` : ''}`);
@@ -97,13 +78,53 @@ async function runSuite(suite, settings) {
   return !failed && report.results.every(({ ok }) => ok);
 }
 
-const SUITES = {
-  trusted: {},
-  untrusted: { 'security.workspace.trust.enabled': true, 'security.workspace.trust.startupPrompt': 'never', 'security.workspace.trust.banner': 'never' },
-};
+/** As a person would: the extension from source, or installed from its package. */
+async function runPerson(name, server) {
+  const { useAsPerson } = await import('./person.mjs');
+  const started = Date.now();
+  try {
+    for (const note of await useAsPerson(server)) console.log(`   ${note}`);
+    counts.push({ name, ok: true });
+    console.log(` ✓ ${name} (${Date.now() - started} ms)`);
+    return true;
+  } catch (error) {
+    counts.push({ name, ok: false });
+    console.log(` ✗ ${name}\n${String(error.stack).replace(/^/gm, '     ')}`);
+    return false;
+  }
+}
 
+async function runVsix() {
+  const { installVsix } = await import('./server.mjs');
+  const out = join(cache, 'packages');
+  execFileSync(process.execPath, [join(root, 'scripts', 'package.mjs'), '--target', 'linux-x64', '--out', relative(root, out)], {
+    cwd: root,
+    stdio: 'inherit',
+  });
+  const file = readdirSync(out).find((name) => name.endsWith('.vsix'));
+  return runPerson('a person, with the installed package', { home: installVsix(join(out, file)) });
+}
+
+const counts = [];
 ensureInstalled();
 await prepare();
+const suites = {
+  trusted: () => runSuite('trusted', {}),
+  untrusted: () => runSuite('untrusted', UNTRUSTED),
+  person: () => runPerson('a person, from the lens to the export', { development: root }),
+  vsix: runVsix,
+};
+const chosen = options.suite ? [options.suite] : ['trusted', 'untrusted', 'person'];
 let ok = true;
-for (const [suite, settings] of Object.entries(SUITES)) if (!options.suite || options.suite === suite) ok = (await runSuite(suite, settings)) && ok;
+for (const name of chosen) {
+  if (!suites[name]) throw new Error(`there is no suite ${name}; known: ${Object.keys(suites).join(', ')}`);
+  ok = (await suites[name]()) && ok;
+}
+const failed = counts.filter((result) => !result.ok).length;
+console.log(`\n${counts.length - failed} passed, ${failed} failed`);
+// In the form of vitest's own, so that one script can add up all suites.
+if (process.env.ESPALIER_TEST_RESULTS) {
+  const results = { numPassedTests: counts.length - failed, numFailedTests: failed, numPendingTests: 0, numTodoTests: 0, testResults: [] };
+  writeFileSync(join(process.env.ESPALIER_TEST_RESULTS, 'vscode.json'), JSON.stringify(results));
+}
 process.exit(ok ? 0 : 1);

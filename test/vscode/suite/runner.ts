@@ -10,19 +10,22 @@ export interface TestResult {
   readonly error?: string;
 }
 
-type Test = () => Promise<string | undefined | void>;
+type Test = () => Promise<unknown>;
 
 const TEST_TIMEOUT = 150_000;
 
 /** Runs everything, writes the results, and throws where anything failed: VS Code then reports exit code 1. */
 export async function runTests(tests: Readonly<Record<string, Test>>): Promise<void> {
   const results: TestResult[] = [];
-  const file = process.env['ESPALIER_TEST_RESULTS'];
+  const file = process.env['ESPALIER_SUITE_RESULTS'];
   const only = process.env['ESPALIER_TEST_ONLY'];
   for (const [name, test] of Object.entries(tests)) {
     if (only !== undefined && !name.includes(only)) continue;
     const start = performance.now();
-    const outcome = await Promise.race([test().then((note) => ({ ok: true, note: note ?? undefined }), failure), timeout(name)]);
+    const outcome = await Promise.race([
+      test().then((note) => ({ ok: true, ...(typeof note === 'string' ? { note } : {}) }), failure),
+      timeout(name),
+    ]);
     results.push({ name, milliseconds: Math.round(performance.now() - start), ...outcome });
     console.log(`${outcome.ok ? 'ok' : 'FAILED'} ${name}`);
     if (file !== undefined) {
@@ -34,7 +37,10 @@ export async function runTests(tests: Readonly<Record<string, Test>>): Promise<v
   if (failed.length > 0) throw new Error(`failed: ${failed.map(({ name, error }) => `${name}: ${error}`).join('\n')}`);
 }
 
-const failure = (error: unknown): { ok: boolean; error: string } => ({ ok: false, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+const failure = (error: unknown): { ok: boolean; error: string } => ({
+  ok: false,
+  error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+});
 
 function timeout(name: string): Promise<{ ok: boolean; error: string }> {
   return new Promise((resolve) => {

@@ -20,13 +20,18 @@ async function runOf(config: string, ...states: RunStatus[]): Promise<RunSummary
 export const run = (): Promise<void> =>
   runTests({
     'activation takes under 50 ms of the host, and starts no worker': async () => {
-      const start = performance.now();
-      const { worker } = await api();
-      const milliseconds = performance.now() - start;
+      const { worker, activationMilliseconds } = await api();
       assert.equal(worker.pid, undefined);
-      // The machine may be busy with other tests; alone it is a third of this.
-      assert.ok(milliseconds < 100, `${milliseconds.toFixed(0)} ms`);
-      return `${milliseconds.toFixed(1)} ms`;
+      // The bundle is read once more, beside the one in use: what loading it takes cannot be asked for later.
+      const bundle = join(extension().extensionPath, 'dist', 'extension.js');
+      const used = require.cache[bundle];
+      delete require.cache[bundle];
+      const start = performance.now();
+      require(bundle);
+      const load = performance.now() - start;
+      require.cache[bundle] = used;
+      assert.ok(load + activationMilliseconds < 50, `${load.toFixed(1)} ms to load, ${activationMilliseconds.toFixed(1)} ms to activate`);
+      return `${load.toFixed(1)} ms to load, ${activationMilliseconds.toFixed(1)} ms to activate`;
     },
 
     'every declared command is registered': async () => {
@@ -55,7 +60,11 @@ export const run = (): Promise<void> =>
         found.map(({ range }) => document.getText(range)),
         ['serch', 'flop'],
       );
-      const actions = await vscode.commands.executeCommand<vscode.CodeAction[]>('vscode.executeCodeActionProvider', document.uri, found[0].range);
+      const actions = await vscode.commands.executeCommand<vscode.CodeAction[]>(
+        'vscode.executeCodeActionProvider',
+        document.uri,
+        found[0].range,
+      );
       const fix = actions.find(({ title }) => title === "Change to 'search'");
       assert.ok(fix?.edit);
       await vscode.workspace.applyEdit(fix.edit);
@@ -66,7 +75,11 @@ export const run = (): Promise<void> =>
     'config: completion and hover inside a formula': async () => {
       const document = await open('net.espalier.json');
       const at = document.positionAt(document.getText().indexOf('flops /') + 2);
-      const { items } = await vscode.commands.executeCommand<vscode.CompletionList>('vscode.executeCompletionItemProvider', document.uri, at);
+      const { items } = await vscode.commands.executeCommand<vscode.CompletionList>(
+        'vscode.executeCompletionItemProvider',
+        document.uri,
+        at,
+      );
       const labels = items.map(({ label }) => (typeof label === 'string' ? label : label.label));
       for (const name of ['accuracy', 'flops0', 'clamp']) assert.ok(labels.includes(name), `${name} among ${labels.length} completions`);
       const hovers = await vscode.commands.executeCommand<vscode.Hover[]>('vscode.executeHoverProvider', document.uri, at);
@@ -80,7 +93,11 @@ export const run = (): Promise<void> =>
       const document = await open('net.espalier.json');
       const at = document.positionAt(document.getText().indexOf('"model"'));
       const found = await eventually('completions from the JSON schema', async () => {
-        const { items } = await vscode.commands.executeCommand<vscode.CompletionList>('vscode.executeCompletionItemProvider', document.uri, at);
+        const { items } = await vscode.commands.executeCommand<vscode.CompletionList>(
+          'vscode.executeCompletionItemProvider',
+          document.uri,
+          at,
+        );
         const labels = items.map(({ label }) => (typeof label === 'string' ? label : label.label));
         return labels.includes('quantization') ? labels : undefined;
       });
@@ -147,7 +164,8 @@ export const run = (): Promise<void> =>
       const started = await runOf('small.espalier.json', 'running', 'finished');
       assert.ok(started.folder.startsWith(inWorkspace('.espalier', 'runs').fsPath));
       // Twelve thousand images are for people; the next test finishes a run of three hundred.
-      if (runs.run(started.folder)?.status === 'running') await vscode.commands.executeCommand('espalier.stopRun', { folder: started.folder });
+      if (runs.run(started.folder)?.status === 'running')
+        await vscode.commands.executeCommand('espalier.stopRun', { folder: started.folder });
       await runOf('small.espalier.json', 'interrupted', 'finished');
     },
 
@@ -201,16 +219,24 @@ export const run = (): Promise<void> =>
     'stop, and resume': async () => {
       const { runs } = await api();
       await vscode.commands.executeCommand('espalier.runConfig', inWorkspace('long.espalier.json'));
-      const started = await eventually('first episode', () => runs.runs.find((r) => r.configPath === inWorkspace('long.espalier.json').fsPath && r.status === 'running' && r.episode > 0), 90);
+      const started = await eventually(
+        'first episode',
+        () => runs.runs.find((r) => r.configPath === inWorkspace('long.espalier.json').fsPath && r.status === 'running' && r.episode > 0),
+        90,
+      );
       await vscode.commands.executeCommand('espalier.stopRun', { folder: started.folder });
       const stopped = runs.run(started.folder)!;
       assert.equal(stopped.status, 'interrupted');
       assert.equal(stopped.resumable, true);
       await vscode.commands.executeCommand('espalier.resumeRun', { folder: started.folder });
-      await eventually('further episodes', () => {
-        const resumed = runs.run(started.folder)!;
-        return resumed.status === 'running' && resumed.episode > stopped.episode ? true : undefined;
-      }, 90);
+      await eventually(
+        'further episodes',
+        () => {
+          const resumed = runs.run(started.folder)!;
+          return resumed.status === 'running' && resumed.episode > stopped.episode ? true : undefined;
+        },
+        90,
+      );
     },
 
     'a killed worker leaves an interrupted run, and the editor well': async () => {
@@ -218,21 +244,30 @@ export const run = (): Promise<void> =>
       const running = runs.active[0];
       const { pid } = worker;
       process.kill(pid!, 'SIGKILL');
-      const dead = await eventually('interrupted', () => (runs.run(running.folder)?.status === 'interrupted' ? runs.run(running.folder) : undefined));
+      const dead = await eventually('interrupted', () =>
+        runs.run(running.folder)?.status === 'interrupted' ? runs.run(running.folder) : undefined,
+      );
       assert.match(dead.reason ?? '', /SIGKILL/);
       assert.equal(dead.resumable, true);
       await vscode.commands.executeCommand('espalier.resumeRun', { folder: running.folder });
-      await eventually('resumed', () => {
-        const resumed = runs.run(running.folder)!;
-        return resumed.status === 'running' && resumed.episode > dead.episode ? true : undefined;
-      }, 90);
+      await eventually(
+        'resumed',
+        () => {
+          const resumed = runs.run(running.folder)!;
+          return resumed.status === 'running' && resumed.episode > dead.episode ? true : undefined;
+        },
+        90,
+      );
       assert.notEqual(worker.pid, pid);
       await vscode.commands.executeCommand('espalier.stopRun', { folder: running.folder });
     },
 
     'tasks of type espalier': async () => {
       const tasks = await vscode.tasks.fetchTasks({ type: 'espalier' });
-      assert.ok(tasks.some(({ definition }) => definition['config'] === 'net.espalier.json'), tasks.map(({ name }) => name).join());
+      assert.ok(
+        tasks.some(({ definition }) => definition['config'] === 'net.espalier.json'),
+        tasks.map(({ name }) => name).join(),
+      );
     },
 
     'a missing interpreter is named': async () => {

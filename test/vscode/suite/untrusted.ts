@@ -28,7 +28,11 @@ export const run = (): Promise<void> =>
       const { runs } = await api();
       await vscode.commands.executeCommand('espalier.runConfig', inWorkspace('net.espalier.json'));
       await vscode.commands.executeCommand('espalier.compressModel', inWorkspace('small.onnx'));
-      await vscode.commands.executeCommand('espalier.analyzeSensitivity', { file: inWorkspace('train.py').fsPath, kind: 'torch-module', name: 'Net' });
+      await vscode.commands.executeCommand('espalier.analyzeSensitivity', {
+        file: inWorkspace('train.py').fsPath,
+        kind: 'torch-module',
+        name: 'Net',
+      });
       assert.deepEqual(runs.runs, []);
       assert.equal(existsSync(inWorkspace('.espalier').fsPath), false);
       assert.equal(existsSync(inWorkspace('net.onnx').fsPath), false);

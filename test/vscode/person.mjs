@@ -1,0 +1,62 @@
+/** The extension as a person uses it: click the lens, follow the run in the panel, click a Pareto point, export. */
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { cache, fakePython, freshWorkspace } from './prepare.mjs';
+import { startServer } from './server.mjs';
+import { openWindow, webview } from './window.mjs';
+
+const PATIENCE = 60_000;
+
+/**
+ * @param development folder of an extension to load from source; absent where one is installed in `home`
+ * @returns what was seen, for the log
+ */
+export async function useAsPerson({ development, home }) {
+  const folder = freshWorkspace();
+  // A setting of the machine, which the editor reads from the workspace but not from the browser's user.
+  mkdirSync(join(folder, '.vscode'));
+  writeFileSync(join(folder, '.vscode', 'settings.json'), JSON.stringify({ 'espalier.python.interpreter': fakePython }));
+  const server = await startServer(home ? { home } : {});
+  const notes = [];
+  let page;
+  try {
+    const window = await openWindow(server, { folder, development });
+    page = window.page;
+    await page.locator('.explorer-viewlet .monaco-list-row', { hasText: 'train.py' }).dblclick({ timeout: PATIENCE });
+    await page.locator('.codelens-decoration a', { hasText: 'Compress this model' }).click({ timeout: PATIENCE });
+    notes.push('clicked the lens');
+
+    const panel = webview(page);
+    await panel.locator('.pareto .front-point').first().waitFor({ timeout: PATIENCE });
+    await panel.getByText('Finished', { exact: true }).waitFor({ timeout: PATIENCE });
+    notes.push('followed the run to its end');
+
+    const point = panel.locator('.pareto .front-point').first();
+    const described = await point.getAttribute('aria-label');
+    await point.locator('.mark').click({ timeout: PATIENCE });
+    await panel.locator('.pareto .front-point[aria-selected="true"]').waitFor({ timeout: PATIENCE });
+    notes.push(`clicked a Pareto point: ${described}`);
+
+    await panel.locator('vscode-button', { hasText: 'Export this one' }).click({ timeout: PATIENCE });
+    const target = page.locator('.quick-input-widget input');
+    await target.waitFor({ timeout: PATIENCE });
+    const file = join(folder, 'mine.onnx');
+    await target.fill(file);
+    await page.keyboard.press('Enter');
+    // Beside the file there is the code that loads it.
+    await page.locator('.tab', { hasText: 'load mine.onnx.md' }).waitFor({ timeout: PATIENCE });
+    assert.ok(existsSync(file), 'the export is on disk');
+    notes.push('exported');
+    await window.browser.close();
+    return notes;
+  } catch (error) {
+    await page?.screenshot({ path: join(cache, 'person-failed.png') }).catch(() => undefined);
+    throw new Error(
+      `after "${notes.at(-1) ?? 'the start'}": ${error.message} (a picture of the window is in ${join(cache, 'person-failed.png')})`,
+    );
+  } finally {
+    await server.stop();
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  }
+}
