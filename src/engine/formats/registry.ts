@@ -1,0 +1,82 @@
+/** All file formats Espalier reads: one line each, each loaded when a file of it comes. */
+import { createHash } from 'node:crypto';
+import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import { basename, extname, join } from 'node:path';
+import { UserError } from '../errors';
+import type { Model } from '../onnx/model';
+import { HEAD_BYTES, type ModelFormat } from './format';
+
+/** In the order in which they are asked; ONNX has no signature of its own and comes last. */
+const FORMATS: ReadonlyArray<{ readonly name: string; readonly extensions: readonly string[]; load(): Promise<ModelFormat> }> = [
+  { name: 'TensorFlow.js layers models', extensions: ['model.json'], load: async () => (await import('./tfjs-layers')).tfjsLayers },
+  { name: 'Keras HDF5', extensions: ['.h5'], load: async () => (await import('./keras-h5')).kerasH5 },
+  { name: 'Keras 3', extensions: ['.keras'], load: async () => (await import('./keras-zip')).kerasZip },
+  { name: 'ONNX', extensions: ['.onnx'], load: async () => (await import('./onnx')).onnx },
+];
+
+/** For people: 'ONNX (.onnx), Keras 3 (.keras), …'. */
+export const formatNames = (): string =>
+  [...FORMATS]
+    .reverse()
+    .map((f) => `${f.name} (${f.extensions.join(', ')})`)
+    .join(', ');
+
+/**
+ * Reads a model of any format into an ONNX graph, images as N, C, H, W.
+ * @throws UserError naming the file, and the layer where it is one that cannot be read
+ */
+export async function loadAnyModel(path: string): Promise<Model> {
+  const format = await formatOf(path);
+  try {
+    return await format.read(path);
+  } catch (cause) {
+    if (!(cause instanceof UserError) || cause.message.includes(path)) throw cause;
+    throw new UserError(`${path}: ${cause.message}`, cause.hint, { cause });
+  }
+}
+
+/** What kind of file this is, by its content; where nothing recognises that, by its name. @throws UserError where it is none that is read */
+export async function formatOf(path: string): Promise<ModelFormat> {
+  const head = readHead(path);
+  const extension = extname(path).toLowerCase();
+  const formats = await Promise.all(FORMATS.map((f) => f.load()));
+  const found = formats.find((f) => f.sniff(path, head)) ?? formats.find((f) => f.extensions.includes(extension));
+  if (found) return found;
+  throw new UserError(`${path} is no model of a format that is read`, `Read are ${formatNames()}.`);
+}
+
+/** SHA-256 over the model's file and, where its weights lie in others, those; in hexadecimal. */
+export async function modelHash(path: string): Promise<string> {
+  const hash = createHash('sha256').update(readFileSync(path));
+  const format = await formatOf(path);
+  for (const file of (await format.companions?.(path)) ?? []) if (existsSync(file)) hash.update(readFileSync(file));
+  return hash.digest('hex');
+}
+
+function readHead(path: string): Uint8Array {
+  if (!existsSync(path)) throw new UserError(`${path}: no such model file`, 'Check the path.');
+  if (statSync(path).isDirectory()) {
+    const model = join(path, 'model.json');
+    throw new UserError(
+      `${path} is a folder, not a model file`,
+      existsSync(model)
+        ? `Name ${basename(model)} in it.`
+        : 'Name the model file in it; a TensorFlow SavedModel is first converted to ONNX (tf2onnx).',
+    );
+  }
+  const head = new Uint8Array(HEAD_BYTES);
+  try {
+    const fd = openSync(path, 'r');
+    try {
+      return head.subarray(0, readSync(fd, head));
+    } finally {
+      closeSync(fd);
+    }
+  } catch (cause) {
+    throw new UserError(
+      `cannot read ${path}: ${cause instanceof Error ? cause.message : String(cause)}`,
+      'Check the permissions of the file.',
+      { cause },
+    );
+  }
+}
