@@ -39,13 +39,16 @@ export async function useAsPerson({ development, home }) {
     notes.push(`clicked a Pareto point: ${described}`);
 
     await panel.locator('vscode-button', { hasText: 'Export this one' }).click({ timeout: PATIENCE });
-    const target = page.locator('.quick-input-widget input');
-    await target.waitFor({ timeout: PATIENCE });
-    const file = join(folder, 'mine.onnx');
-    await target.fill(file);
+    // The dialog offers a name beside the model, once it has looked at the folder.
+    const file = join(folder, 'net-compressed.onnx');
+    await page.waitForFunction(
+      (wanted) => [...document.querySelectorAll('.quick-input-widget input')].some(({ value }) => value === wanted),
+      file,
+      { timeout: PATIENCE },
+    );
     await page.keyboard.press('Enter');
     // Beside the file there is the code that loads it.
-    await page.locator('.tab', { hasText: 'load mine.onnx.md' }).waitFor({ timeout: PATIENCE });
+    await page.locator('.tab', { hasText: 'load net-compressed.onnx.md' }).waitFor({ timeout: PATIENCE });
     assert.ok(existsSync(file), 'the export is on disk');
     notes.push('exported');
     await window.browser.close();

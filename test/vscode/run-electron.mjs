@@ -7,11 +7,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { cache, fakePython, freshWorkspace, prepare } from './prepare.mjs';
 
-const TEST_ELECTRON = '@vscode/test-electron@2.5.2';
+const TEST_ELECTRON = '@vscode/test-electron@3.1.0';
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '..', '..');
 const { values: options } = parseArgs({ options: { vscode: { type: 'string' } } });
@@ -26,7 +26,7 @@ execFileSync('npm', ['install', '--no-save', '--no-audit', '--no-fund', TEST_ELE
   stdio: 'inherit',
   shell: process.platform === 'win32',
 });
-const { runTests } = createRequire(join(tools, 'package.json'))('@vscode/test-electron');
+const { runTests } = await import(pathToFileURL(createRequire(join(tools, 'package.json')).resolve('@vscode/test-electron')).href);
 
 const SETTINGS = {
   'security.workspace.trust.enabled': false,
