@@ -290,6 +290,15 @@ function checkFormulas(reader: Reader, root: Node): void {
     const { reward, problems } = compileReward(site.text, constants);
     for (const problem of problems)
       reader.add('error', `'${fieldText(path)}': ${problem.message}`, path, place(problem), problem.suggestion);
+    const bits = path.join('.') !== 'reward.prune' && findNodeAtLocation(root, ['stages', 'quantize'])?.value !== false;
+    if (bits && reward?.names.some((name) => name === 'latency' || name === 'latency0')) {
+      reader.add(
+        'error',
+        `'${fieldText(path)}': candidates of the bit-width stage are not timed, so its formula may not name 'latency'; give that formula as 'reward.prune'`,
+        path,
+        place({ message: '', range: { start: 0, end: site.text.length } }),
+      );
+    }
     for (const name of reward?.names ?? []) {
       const goal = NEEDS_GOAL[name];
       if (goal === undefined || findNodeAtLocation(root, ['goal', goal])) continue;

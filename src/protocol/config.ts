@@ -38,7 +38,6 @@ export const METHOD_NAMES = [
 export const ARCHITECTURE_NAMES = ['lenet5'] as const;
 /** Ways to choose the channels that are removed. */
 export const SELECTION_NAMES = ['lasso', 'backward-elimination', 'l1', 'l2', 'bn-scale', 'fpgm'] as const;
-export const OUTPUT_FORMATS = ['onnx'] as const;
 
 const labelledFile = z
   .union([
@@ -277,10 +276,6 @@ const pruningSchema = z
         enabled: z.boolean().default(false).describe('Mask single weights by information dropout (Achille, Soatto 2018).'),
         alphaMax: positive.max(1).default(0.7).describe('Largest noise α of a unit.'),
         beta: z.number().min(0).default(0.001).describe('Weight of the KL term in the loss.'),
-        prior: z
-          .enum(['log-normal', 'log-uniform'])
-          .default('log-normal')
-          .describe('Prior of activations: log-normal with softplus, log-uniform with ReLU.'),
         stochastic: z
           .boolean()
           .default(false)
@@ -436,7 +431,6 @@ const definitionSchema = z
 const outputSchema = z
   .strictObject({
     folder: path.default('.espalier/runs').describe('Folder that gets one folder for each run.'),
-    formats: z.array(z.enum(OUTPUT_FORMATS)).min(1).default(['onnx']).describe('Formats to write the result in.'),
   })
   .describe('Where results go.');
 

@@ -1,6 +1,8 @@
 /** `espalier evaluate <model>`: accuracy from the file, sizes, and milliseconds on this machine. */
-import { readFileSync } from 'node:fs';
-import { availableParallelism, cpus } from 'node:os';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { asOnnxFile } from '../../engine/formats/registry';
 import { loadModel } from '../../engine/onnx/file';
 import { diskSizes } from '../../engine/quantization/write-quantized';
 import { accuracyOf } from '../../engine/runtime/evaluate';
@@ -18,19 +20,24 @@ export async function evaluate(path: string, options: ConfigOptions & { json?: b
   const { config, folder, dataFolder, notes } = await configFrom(path, options, chooseData);
   const threads = config.threads ?? availableParallelism();
   const found = await interruptible(async (signal) => {
-    const prepared = await prepare(config, { folder, dataFolder, threads, signal });
+    const prepared = await prepare(config, { folder, dataFolder, threads, signal, anyModel: true });
     const { report } = prepared.data;
-    const accuracy = await accuracyOf(loadModel(prepared.modelPath), report, { threads, signal });
-    const bytes = readFileSync(prepared.modelPath);
+    // Other formats are measured as the ONNX file they become.
+    const folder = mkdtempSync(join(tmpdir(), 'espalier-'));
+    const path = await asOnnxFile(prepared.modelPath, join(folder, 'model.onnx'));
+    const accuracy = await accuracyOf(loadModel(path), report, { threads, signal });
+    const bytes = readFileSync(path);
+    const sizes = diskSizes(path);
+    rmSync(folder, { recursive: true, force: true });
     const latency: Latency[] = [];
     for (const batch of [1, 32]) {
       signal.throwIfAborted();
       const [measured] = await measureLatency([bytes], report.shape, batch, { threads });
       if (measured) latency.push(measured);
     }
-    return { prepared, accuracy, latency };
+    return { prepared, accuracy, latency, sizes };
   });
-  const { prepared, accuracy, latency } = found;
+  const { prepared, accuracy, latency, sizes } = found;
   const { costs, data } = prepared;
   const { layers: _, ...cost } = costs;
   const figures = {
@@ -39,7 +46,7 @@ export async function evaluate(path: string, options: ConfigOptions & { json?: b
     measure: data.labelled ? 'accuracy' : 'agreement',
     accuracy,
     images: data.report.count,
-    cost: { ...cost, ...diskSizes(prepared.modelPath) },
+    cost: { ...cost, ...sizes },
     latency,
     machine: { cpu: cpus()[0]?.model.trim(), threads, onnxruntime: await runtimeVersion() },
   };

@@ -27,6 +27,8 @@ export interface Transition {
   readonly outcome: Outcome;
   readonly next: Step | undefined;
   readonly done: boolean;
+  /** True for the last transition of an episode where `done` does not say so (every action credited with the whole episode). Default: `done`. */
+  readonly ended?: boolean;
   readonly actor: number;
 }
 

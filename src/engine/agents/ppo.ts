@@ -187,7 +187,7 @@ export class PpoAgent implements Agent {
     this.replay.push(transition);
     this.currentCount++;
     this.seen++;
-    if (transition.done) this.endedNow++;
+    if (transition.ended ?? transition.done) this.endedNow++;
     return this.options.perStepUpdates ? this.updates(this.options.updatesPerStep, reward) : undefined;
   }
 

@@ -214,6 +214,13 @@ function summedAxes(model: Model, node: Node, inferred: Inferred, axesOf: (name:
   return [];
 }
 
+/** Types in which weights are stored as codes. */
+const CODES: ReadonlySet<string> = new Set(['int8', 'uint8', 'int4', 'uint4']);
+
+/** The scales by which codes are multiplied after their Cast (docs/formats.md) belong to the storage, not to the parameters. */
+const isScaleOfCodes = (node: Node, input: number): boolean =>
+  node.opType === 'Mul' && input === 1 && node.inputs[0].endsWith('.codes.float');
+
 /** Parameters among a node's inputs: float tensors, and the integer codes a DequantizeLinear reads. */
 function parameterInputs(model: Model, node: Node): Tensor[] {
   const excluded = node.domain === '' && Object.hasOwn(NOT_PARAMETERS, node.opType) ? NOT_PARAMETERS[node.opType] : [];
@@ -222,7 +229,8 @@ function parameterInputs(model: Model, node: Node): Tensor[] {
   node.inputs.forEach((name, i) => {
     const t = model.graph.initializers.get(name);
     if (!t || excluded.includes(i) || found.includes(t)) return;
-    if (isFloat(t.type) || (node.opType === 'DequantizeLinear' && i === 0)) found.push(t);
+    const codes = (node.opType === 'DequantizeLinear' && i === 0) || (node.opType === 'Cast' && CODES.has(t.type));
+    if (codes || (isFloat(t.type) && !isScaleOfCodes(node, i))) found.push(t);
   });
   return found;
 }

@@ -33,8 +33,8 @@ export const twoStagePpo: Method = {
   createAgent: (context) => createAgent(context),
 };
 
-/** σ at the start and at the end of the planned episodes: from a third of the range to a few hundredths. */
-const EXPLORATION = { start: 0.35, floor: 0.05 };
+/** σ falls from a third of the range to a few hundredths over the first tenth of the planned episodes: after that the critic's choice among several draws explores. */
+const EXPLORATION = { start: 0.35, floor: 0.05, share: 0.1 };
 
 /**
  * The same agent, credited with what the whole policy reached: one scoring an episode instead of one a layer, so at an equal number of
@@ -58,7 +58,7 @@ export function createEpisodicPpo(context: AgentContext): PpoAgent {
     initialPolicy: context.initialPolicy,
     noise: {
       start: EXPLORATION.start,
-      decay: (EXPLORATION.floor / EXPLORATION.start) ** (1 / Math.max(1, 0.8 * context.episodes)),
+      decay: (EXPLORATION.floor / EXPLORATION.start) ** (1 / Math.max(1, EXPLORATION.share * context.episodes)),
       floor: EXPLORATION.floor,
     },
     warmUp: Math.round(0.15 * context.episodes * context.steps),

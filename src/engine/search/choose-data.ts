@@ -3,8 +3,8 @@ import type { DataSource, Dataset } from '../data/dataset';
 import { knownDatasets, locateDataset } from '../data/locate';
 import { normalizations } from '../data/normalize';
 import { UserError } from '../errors';
+import { loadAnyModel } from '../formats/registry';
 import { normalize } from '../graph/passes/normalize';
-import { loadModel } from '../onnx/file';
 import type { Model } from '../onnx/model';
 import { accuracyOf, checkFits, scoringSignature } from '../runtime/evaluate';
 import { formatPercent } from './figures';
@@ -15,7 +15,7 @@ const PROBE = 500;
 
 /** @throws UserError naming what was looked for and the next step */
 export async function chooseData(modelPath: string, dataFolder: string | undefined): Promise<{ name: string; note?: string }> {
-  const { model } = normalize(loadModel(modelPath));
+  const { model } = normalize(await loadAnyModel(modelPath));
   const { input } = scoringSignature(model);
   const wanted = `[${(input.shape ?? [])
     .slice(1)

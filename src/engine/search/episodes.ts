@@ -78,7 +78,7 @@ export async function runEpisodes(options: EpisodeOptions): Promise<number> {
           if (r.done) {
             returns[i] = reward(r.outcome);
             const alone = credit === 'episode' ? { next: undefined, done: true } : {};
-            for (const p of pending[i]) learn({ ...p, ...alone, outcome: r.outcome }, first + i);
+            for (const p of pending[i]) learn({ ...p, ...alone, ended: p.done, outcome: r.outcome }, first + i);
           }
         }
       });

@@ -4,6 +4,7 @@ import type { Candidate, Latency, ModelCost, Policy } from '../../protocol/polic
 import { countCosts, type ModelCosts } from '../graph/costs';
 import { inferTypes } from '../graph/infer';
 import { quantizableLayers } from '../graph/layers';
+import { asOnnxFile } from '../formats/registry';
 import { loadModel } from '../onnx/file';
 import type { Model } from '../onnx/model';
 import type { QuantizedLayer } from '../quantization/quantized-layer';
@@ -83,7 +84,7 @@ export async function finish(
     writeFileAtomic(path, readFileSync(chosen));
   }
   recorder.phase('report');
-  const [before, after] = await measurePair(context, prepared.modelPath, path);
+  const [before, after] = await measurePair(context, await asOnnxFile(prepared.modelPath, folder.best('original.onnx')), path);
   const costs = countCosts(model, inferTypes(model, { batch: 1 }), policy.bits);
   const cost: ModelCost = { ...withoutLayers(costs), ...diskSizes(path) };
   const measured: MeasuredFile = { ...after, cost };

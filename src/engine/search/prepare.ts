@@ -1,6 +1,5 @@
 /** Everything that is decided before the first episode: the model read and normalised, the data cut into its parts, every check made. */
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import type { Config, DataSettings } from '../../protocol/config';
 import { resolveSplits, type SplitRange } from '../../protocol/splits';
@@ -9,12 +8,12 @@ import type { Augmentation, DataSource, Dataset, Normalization, Split } from '..
 import { type DataSpec, locateDataset } from '../data/locate';
 import { normalizations } from '../data/normalize';
 import { UserError } from '../errors';
+import { loadAnyModel, modelHash } from '../formats/registry';
 import type { ChannelGroup, FrozenReason } from '../graph/channel-group';
 import { findChannelGroups } from '../graph/channel-groups';
 import { countCosts, type ModelCosts } from '../graph/costs';
 import { type Layer, quantizableLayers } from '../graph/layers';
 import { normalize } from '../graph/passes/normalize';
-import { loadModel } from '../onnx/file';
 import type { Model } from '../onnx/model';
 import { elementCount } from '../onnx/tensor';
 import { accuracyOf, argmaxRows, checkFits, predict, type ScoringSet, scoringSignature } from '../runtime/evaluate';
@@ -22,7 +21,7 @@ import type { SampleSet } from './actor';
 
 export interface Prepared {
   readonly modelPath: string;
-  /** SHA-256 of the model's file, in hexadecimal. */
+  /** SHA-256 of the model's file (and of the files its weights lie in), in hexadecimal. */
   readonly sha256: string;
   /** As read, after the normalising passes; float, batch normalisation still in place. */
   readonly model: Model;
@@ -59,6 +58,8 @@ export interface PrepareOptions {
   readonly dataFolder?: string;
   readonly threads?: number;
   readonly signal?: AbortSignal;
+  /** Accept a model without layers to compress: it is only to be scored. */
+  readonly anyModel?: boolean;
 }
 
 /** Reads and checks model and data. @throws UserError naming the file or field and the next step */
@@ -66,13 +67,19 @@ export async function prepare(config: Config, options: PrepareOptions): Promise<
   const modelPath = isAbsolute(config.model) ? config.model : resolve(options.folder, config.model);
   if (!existsSync(modelPath))
     throw new UserError(`${modelPath}: no such model file`, 'Check "model" in the config, or the path on the command line.');
-  const original = loadModel(modelPath);
+  const original = await loadAnyModel(modelPath);
   const normalized = normalize(original);
   const model = normalized.model;
   const { groups, frozen } = findChannelGroups(model);
   const layers = quantizableLayers(model);
   const costs = countCosts(model);
-  if (layers.length === 0) {
+  if (layers.length === 0 && !options.anyModel) {
+    if ([...model.graph.initializers.values()].some((t) => t.type === 'int8')) {
+      throw new UserError(
+        `${modelPath}: the model's weights are stored as codes already: it is quantised`,
+        'Compress the float model it was made from.',
+      );
+    }
     throw new UserError(
       `${modelPath}: the model has no convolution or linear layer with constant weights`,
       'There is nothing to prune or quantise in it.',
@@ -83,7 +90,7 @@ export async function prepare(config: Config, options: PrepareOptions): Promise<
   const data = await prepareData(config, model, source, options, notes);
   return {
     modelPath,
-    sha256: createHash('sha256').update(readFileSync(modelPath)).digest('hex'),
+    sha256: await modelHash(modelPath),
     model,
     costs,
     groups,
