@@ -7,14 +7,15 @@ import { describeAgent } from './testing/conformance.js';
 import { BudgetChain, IdentityBandit } from './testing/known-answer.js';
 import { runEpisode } from './testing/rollout.js';
 
-/** Networks and rates for searches of 50 to 200 short episodes. */
+/** Networks and rates for searches of 100 to 200 short episodes. */
 const QUICK: Partial<DdpgOptions> = {
   hidden: 48,
-  warmUp: 15,
-  actorLearningRate: 2e-3,
+  warmUp: 30,
+  minibatch: 32,
+  actorLearningRate: 1e-3,
   criticLearningRate: 5e-3,
   tau: 0.02,
-  noise: { start: 0.5, decay: 0.95, floor: 0.05 },
+  noise: { start: 0.5, decay: 0.97, floor: 0.05 },
 };
 
 describeAgent('DDPG, quick', (environment, random) => new DdpgAgent(environment.observationSize, environment.steps, random, QUICK));

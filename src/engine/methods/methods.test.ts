@@ -1,0 +1,170 @@
+/** Every method in the registry is held to the same contract, on a pruning problem that takes no time. */
+import { describe, expect, test } from 'vitest';
+import { type Config, type ConfigInput, configSchema, METHOD_NAMES } from '../../protocol/config';
+import { keptChannels } from '../search/width-stage';
+import { cacpTargets } from './cacp';
+import { findMethod, methods } from './registry';
+import { withMethodSettings } from './settings';
+import { groups, macsOf, type Played, play } from './testing/width-problem';
+
+const WHOLE = macsOf(groups.map((g) => g.choices.channels));
+const shareOf = (policy: Played['candidates'][number]['policy']): number => macsOf(keptChannels(policy, groups)) / WHOLE;
+const complete = ({ candidates }: Played) => candidates.filter((c) => !c.partial);
+
+/** Methods that try many policies and choose. */
+const SEARCHES: ReadonlySet<string> = new Set([
+  'two-stage-ppo',
+  'episodic-ppo',
+  'amc',
+  'cacp',
+  'crl',
+  'random-search',
+  'evolutionary',
+  'greedy',
+]);
+
+test('a config may name every method there is, and no other', () => {
+  expect(methods.map((m) => m.name).sort()).toEqual([...METHOD_NAMES].sort());
+});
+
+describe.each(METHOD_NAMES)('%s', (name) => {
+  const method = findMethod(name);
+  const once = play(name);
+
+  test('the same seed gives the same search, another seed another where anything is drawn', async () => {
+    const [a, b] = [await once, await play(name)];
+    expect(b.measured).toEqual(a.measured);
+    expect(b.result).toEqual(a.result);
+    const other = await play(name, { input: { seed: 2 } });
+    const drawn = SEARCHES.has(name) && name !== 'greedy';
+    if (drawn || name === 'random-ratios') expect(other.measured).not.toEqual(a.measured);
+    else expect(other.measured).toEqual(a.measured);
+  });
+
+  test('killed midway and resumed, it ends as if left alone', async () => {
+    const whole = await once;
+    const again = await play(name, { killAt: Math.ceil(whole.measured.length / 2) });
+    expect(again.result).toEqual(whole.result);
+    // Partial policies that did not enter the front are not journalled, so a resumed run has none of them.
+    const figures = (played: Played) => complete(played).map((c) => [c.id, c.accuracy, c.reward]);
+    expect(figures(again)).toEqual(figures(whole));
+  });
+
+  test('no group is pruned to nothing, and widths are those allowed', async () => {
+    for (const { policy } of (await once).candidates) {
+      for (const [i, kept] of keptChannels(policy, groups).entries()) expect(groups[i].choices.widths).toContain(kept);
+    }
+  });
+
+  test('the result keeps the budget; bounded methods never leave it', async () => {
+    const played = await once;
+    expect(shareOf(played.result.best!.policy)).toBeLessThanOrEqual(0.5 + 1e-9);
+    if (method.bounds === 'free') return;
+    const limits = method.targets?.(played.config) ?? [0.5];
+    for (const { policy } of complete(played)) {
+      // Within one of the targets, and at most 3 % of the original and one width below it.
+      const share = shareOf(policy);
+      expect(limits.some((limit) => share <= limit + 1e-9 && share > limit - 0.1)).toBe(true);
+    }
+  });
+
+  test('never more scorings than allowed, and an episode is one where it is credited as a whole', async () => {
+    const { result } = await once;
+    if (method.credit === 'step') expect(result.scorings).toBe(60 * groups.length);
+    else expect(result.completePolicies).toBe(result.scorings);
+    const { result: limited } = await play(name, { input: { search: { episodes: 60, actors: 2, scorings: 25 } } });
+    expect(limited.scorings).toBeLessThanOrEqual(25);
+    expect(limited.best).toBeDefined();
+  });
+
+  test.runIf(SEARCHES.has(name))('finds a better policy than the uniform one', async () => {
+    const uniform = await play('uniform');
+    expect((await once).result.best!.accuracy).toBeGreaterThan(uniform.result.best!.accuracy + 0.01);
+  });
+});
+
+describe('what is particular', () => {
+  test('cacp serves each target within one search, and gives the goal’s as the result', async () => {
+    const { targets, result, candidates, config } = await play('cacp', {
+      input: { goal: { flops: 0.5 }, method: { name: 'cacp', options: { targets: '0.4,0.7', hidden: 16, minibatch: 8 } } },
+    });
+    expect(cacpTargets(config)).toEqual([0.4, 0.5, 0.7]);
+    expect(targets.map((t) => t.share)).toEqual([0.4, 0.5, 0.7]);
+    for (const { share, candidate } of targets) expect(shareOf(candidate.policy)).toBeLessThanOrEqual(share + 1e-9);
+    expect(targets[0].candidate.accuracy).toBeLessThan(targets[2].candidate.accuracy);
+    expect(result.best!.id).toBe(targets[1].candidate.id);
+    expect(candidates.filter((c) => !c.partial).length).toBeLessThanOrEqual(60);
+  });
+
+  test('cacp without a goal takes the middle target; a target that is no share is refused', () => {
+    const config = (options: Record<string, string>): Config =>
+      ({ ...withMethodSettingsOf('cacp', {}), method: { name: 'cacp', options }, goal: {} }) as Config;
+    expect(withMethodSettings(config({})).goal.flops).toBe(0.5);
+    expect(() => cacpTargets(config({ targets: '0.3,50' }))).toThrow("targets '0.3,50' must be shares");
+  });
+
+  test('greedy spends its probes on single layers, then acts out one policy', async () => {
+    const { measured } = await play('greedy');
+    const cut = measured.map((d) => d.filter(([id, kept]) => kept < groups.find((g) => g.id === id)!.choices.channels).length);
+    const probes = cut.findIndex((n) => n > 1);
+    expect(cut.slice(0, probes).every((n) => n <= 1)).toBe(true);
+    expect(probes).toBeGreaterThanOrEqual(1 + groups.length);
+    expect(new Set(measured.slice(probes).map((d) => JSON.stringify(d))).size).toBe(1);
+    // What hurts least (the fourth and second group) goes first; the most sensitive (the first) stays widest.
+    const ratios = measured.at(-1)!.map(([, kept], i) => 1 - kept / groups[i].choices.channels);
+    expect(ratios[3]).toBeGreaterThan(0.5);
+    expect(ratios[0]).toBe(Math.min(...ratios));
+  });
+
+  test('greedy says how many episodes it needs', async () => {
+    await expect(play('greedy', { input: { search: { episodes: 4, actors: 2 } } })).rejects.toThrow('needs 8 episodes, and 4 are allowed');
+  });
+
+  test('crl and greedy ask for a budget', async () => {
+    await expect(play('crl', { input: { goal: {} } })).rejects.toThrow('no cost to keep within a budget');
+    await expect(play('greedy', { input: { goal: {} } })).rejects.toThrow('no budget to meet');
+  });
+
+  test('crl’s price brings policies towards the budget, which nothing else does', async () => {
+    const lateShare = async (options: Record<string, number>): Promise<number> => {
+      const { played } = await play('crl', { input: { search: { episodes: 150, actors: 2 }, method: { name: 'crl', options } } });
+      const late = played.slice(-40).map(shareOf);
+      return late.reduce((sum, s) => sum + s, 0) / late.length;
+    };
+    const free = await lateShare({ lambda: 0, lambdaRate: 0 });
+    const priced = await lateShare({});
+    expect(free).toBeGreaterThan(0.6);
+    expect(priced).toBeLessThan(free - 0.05);
+    expect(Math.abs(priced - 0.5)).toBeLessThan(0.15);
+  });
+});
+
+describe('settings that belong to a method', () => {
+  test('take the place of defaults, not of what the config says', () => {
+    const amc = withMethodSettingsOf('amc', {});
+    expect(amc.pruning).toMatchObject({ selection: 'l1', refit: false });
+    expect(amc.reward.prune).toBe('accuracy');
+    expect(withMethodSettingsOf('amc', { goal: {} }).reward.prune).toBe('amc-flops');
+    expect(withMethodSettingsOf('amc', { pruning: { selection: 'lasso' } }).pruning.selection).toBe('lasso');
+    expect(withMethodSettingsOf('amc', { reward: 'purl' }).reward.prune).toBe('purl');
+    expect(withMethodSettingsOf('two-stage-ppo', {})).toEqual(withMethodSettingsOf('two-stage-ppo', {}));
+    expect(withMethodSettingsOf('two-stage-ppo', {}).pruning.selection).toBe('backward-elimination');
+  });
+
+  test('"pruner": "config" leaves the pruner alone; a criterion is the method itself', () => {
+    const amc = withMethodSettingsOf('amc', { method: { name: 'amc', options: { pruner: 'config' } } });
+    expect(amc.pruning).toMatchObject({ selection: 'backward-elimination', refit: true });
+    expect(withMethodSettingsOf('fpgm', { pruning: { selection: 'lasso' } }).pruning.selection).toBe('fpgm');
+  });
+
+  test('applied twice they change nothing', () => {
+    for (const name of METHOD_NAMES) {
+      const config = withMethodSettingsOf(name, {});
+      expect(withMethodSettings(config)).toEqual(config);
+    }
+  });
+});
+
+function withMethodSettingsOf(name: Config['method']['name'], input: Partial<ConfigInput>): Config {
+  return withMethodSettings(configSchema.parse({ model: 'm.onnx', method: name, goal: { flops: 0.5 }, ...input }));
+}
