@@ -148,6 +148,12 @@ def export_torch(request):
     except TypeError:
         # Before 2.5 there is no other exporter and no such argument.
         torch.onnx.export(model, (example,), request["to"], **options)
+    except torch.onnx.OnnxExporterError as error:
+        # Newer exporters finish with the onnx package, and say so only at the end.
+        if "onnx is not installed" not in str(error):
+            raise
+        require("onnx")
+        raise
     return {"torch": torch.__version__}
 
 
