@@ -21,6 +21,12 @@ const shared = {
   define: { 'process.env.NODE_ENV': '"production"' },
 };
 
+// The HDF5 library holds 4 MB of WebAssembly: one file of its own, which every bundle finds beside it when a file needs it.
+const hdf5 = {
+  name: 'hdf5',
+  setup: (build) => build.onResolve({ filter: /^h5wasm$/ }, () => ({ path: './h5wasm.mjs', external: true })),
+};
+
 // Native packages stay outside; tfjs-node is looked for at run time and may be absent.
 const external = ['onnxruntime-node', '@tensorflow/tfjs-node', 'sharp', 'vscode'];
 
@@ -32,6 +38,7 @@ const node = (name, entry) => ({
   external,
   // Its UMD build hides its requires from the bundler.
   alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
+  plugins: [hdf5],
   entryPoints: { [name]: entry },
   outdir,
 });
@@ -43,6 +50,17 @@ const bundles = [
   node('sensitivity-thread', 'src/engine/search/sensitivity-thread.ts'),
   node('augment-thread', 'src/engine/data/augment-thread.ts'),
   node('bench', 'bench/main.ts'),
+  {
+    ...shared,
+    platform: 'node',
+    target: 'node20',
+    format: 'esm',
+    // Its WebAssembly is a string, which escapes would make half as long again.
+    charset: 'utf8',
+    outExtension: { '.js': '.mjs' },
+    entryPoints: { h5wasm: 'node_modules/h5wasm/dist/esm/hdf5_hl.js' },
+    outdir,
+  },
   node('extension', 'src/extension.ts'),
   // What only configs and panels need: the extension loads it with the first of them.
   node('config-language', 'src/host/config-language.ts'),

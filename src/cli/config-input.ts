@@ -3,6 +3,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { parse as parseJson } from 'jsonc-parser';
 import { UserError } from '../engine/errors';
+import { HEAD_BYTES, isTfjsText } from '../engine/formats/format';
 import type { Config } from '../protocol/config';
 import { parseConfigText } from '../protocol/config-file';
 import { ConfigError } from './failures';
@@ -45,7 +46,13 @@ const GOAL_FIELDS: Readonly<Record<string, string>> = {
   drop: 'maxAccuracyDrop',
 };
 
-export const isConfigPath = (path: string): boolean => /\.jsonc?$/i.test(path);
+export const isConfigPath = (path: string): boolean => /\.jsonc?$/i.test(path) && !isTfjsFile(path);
+
+/** True for a TensorFlow.js model, which is a JSON file as configs are. */
+function isTfjsFile(path: string): boolean {
+  if (!existsSync(path) || !statSync(path).isFile()) return false;
+  return isTfjsText(readFileSync(path, 'utf8').slice(0, HEAD_BYTES));
+}
 
 /** A config file as read. @throws ConfigError, UserError */
 export function readConfigFile(path: string): Config {
@@ -59,7 +66,8 @@ function read(text: string, file: string): Config {
 }
 
 function readText(path: string): string {
-  if (!existsSync(path)) throw new UserError(`${path}: no such file`, 'Name a model (.onnx) or a config (.espalier.json).');
+  if (!existsSync(path))
+    throw new UserError(`${path}: no such file`, 'Name a model (.onnx, .h5, .keras, model.json) or a config (.espalier.json).');
   if (!statSync(path).isFile()) throw new UserError(`${path} is not a file`, 'Name a model (.onnx) or a config (.espalier.json).');
   return readFileSync(path, 'utf8');
 }

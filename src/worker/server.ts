@@ -1,14 +1,14 @@
 /** The requests of worker-messages.ts, served over the engine. */
-import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { type CancellationToken, type MessageConnection, ResponseError } from 'vscode-jsonrpc/node';
 import { version } from '../../package.json';
 import { loadTensorBackend } from '../engine/agents/tensor-backend';
 import { UserError } from '../engine/errors';
+import { loadAnyModel, modelHash } from '../engine/formats/registry';
 import { layerGraph } from '../engine/graph/layer-graph';
 import { normalize } from '../engine/graph/passes/normalize';
-import { loadModel } from '../engine/onnx/file';
+import { saveModel } from '../engine/onnx/file';
 import { runtimeVersion } from '../engine/runtime/onnxruntime';
 import { chooseData } from '../engine/search/choose-data';
 import { exportCandidate } from '../engine/search/export-candidate';
@@ -105,6 +105,10 @@ export class WorkerServer {
       serve((p, signal) => this.export(p, signal)),
     );
     connection.onRequest(
+      messages.importDefinition,
+      serve((p) => this.importDefinition(p)),
+    );
+    connection.onRequest(
       messages.rescoreRun,
       serve((p) => this.rescore(p)),
     );
@@ -141,9 +145,21 @@ export class WorkerServer {
     return { version, machine: thisMachine(), versions, backend: backend.name };
   }
 
+  /** Runs the module that builds the model. */
+  private async importDefinition(params: messages.ImportDefinitionParams): Promise<messages.ImportDefinitionResult> {
+    if (!this.settings.trusted)
+      throw new UserError(
+        `${params.file} is not imported: this workspace is not trusted, and importing a module runs it`,
+        'Trust the workspace first.',
+      );
+    const { modelFromModule } = await import('../engine/formats/tfjs-module');
+    saveModel(await modelFromModule(params.file, params.name, params.arguments), params.to);
+    return { path: params.to };
+  }
+
   private async inspect({ path, layout }: messages.InspectModelParams) {
-    const { model } = normalize(loadModel(path));
-    const graph = layerGraph(model, { modelPath: path, sha256: sha256(path) });
+    const { model } = normalize(await loadAnyModel(path));
+    const graph = layerGraph(model, { modelPath: path, sha256: await modelHash(path) });
     return layout ? withLayout(graph) : graph;
   }
 
@@ -205,8 +221,8 @@ export class WorkerServer {
     const { modelPath, configPath, progressToken } = params;
     const caches = this.cacheFolders(modelPath, configPath);
     if (params.cachedOnly) {
-      const { model } = normalize(loadModel(modelPath));
-      const hash = sha256(modelPath);
+      const { model } = normalize(await loadAnyModel(modelPath));
+      const hash = await modelHash(modelPath);
       const channels = new Map(layerGraph(model, { modelPath, sha256: hash }).groups.map((g) => [g.id, g.channels]));
       for (const folder of caches) {
         const cached = cachedSensitivity(folder, hash, channels);
@@ -283,8 +299,6 @@ export class WorkerServer {
     return { rescoring: rescore(candidates, compiled, context), formula: compiled.formula };
   }
 }
-
-const sha256 = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex');
 
 /** The bundled threads, which lie beside the worker's own bundle. */
 export function threadFilesIn(folder: string): ThreadFiles {

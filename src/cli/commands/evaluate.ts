@@ -1,9 +1,9 @@
 /** `espalier evaluate <model>`: accuracy from the file, sizes, and milliseconds on this machine. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { asOnnxFile } from '../../engine/formats/registry';
-import { loadModel } from '../../engine/onnx/file';
+import { parseModel } from '../../engine/onnx/file';
 import { diskSizes } from '../../engine/quantization/write-quantized';
 import { accuracyOf } from '../../engine/runtime/evaluate';
 import { measureLatency } from '../../engine/runtime/latency';
@@ -23,12 +23,16 @@ export async function evaluate(path: string, options: ConfigOptions & { json?: b
     const prepared = await prepare(config, { folder, dataFolder, threads, signal, anyModel: true });
     const { report } = prepared.data;
     // Other formats are measured as the ONNX file they become.
-    const folder = mkdtempSync(join(tmpdir(), 'espalier-'));
-    const path = await asOnnxFile(prepared.modelPath, join(folder, 'model.onnx'));
-    const accuracy = await accuracyOf(loadModel(path), report, { threads, signal });
-    const bytes = readFileSync(path);
-    const sizes = diskSizes(path);
-    rmSync(folder, { recursive: true, force: true });
+    const temporary = mkdtempSync(join(tmpdir(), 'espalier-'));
+    let bytes: Uint8Array;
+    let sizes: ReturnType<typeof diskSizes>;
+    try {
+      const path = await asOnnxFile(prepared.modelPath, join(temporary, 'model.onnx'));
+      [bytes, sizes] = [readFileSync(path), diskSizes(path)];
+    } finally {
+      rmSync(temporary, { recursive: true, force: true });
+    }
+    const accuracy = await accuracyOf(parseModel(bytes, dirname(prepared.modelPath)), report, { threads, signal });
     const latency: Latency[] = [];
     for (const batch of [1, 32]) {
       signal.throwIfAborted();

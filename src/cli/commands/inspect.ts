@@ -1,10 +1,8 @@
 /** `espalier inspect <model>`: layers, channel groups and why they are coupled, what stays whole and why, costs. */
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { loadAnyModel, modelHash } from '../../engine/formats/registry';
 import { layerGraph } from '../../engine/graph/layer-graph';
 import { normalize } from '../../engine/graph/passes/normalize';
-import { loadModel } from '../../engine/onnx/file';
 import { formatBytes, formatCount } from '../../engine/search/figures';
 import type { LayerGraph, ValueShape } from '../../protocol/layer-graph';
 import { isConfigPath, readConfigFile } from '../config-input';
@@ -12,8 +10,8 @@ import { tableText } from '../table';
 
 export async function inspect(path: string, options: { json?: boolean }): Promise<void> {
   const modelPath = isConfigPath(path) ? resolve(path, '..', readConfigFile(path).model) : path;
-  const { model, notes } = normalize(loadModel(modelPath));
-  const sha256 = createHash('sha256').update(readFileSync(modelPath)).digest('hex');
+  const { model, notes } = normalize(await loadAnyModel(modelPath));
+  const sha256 = await modelHash(modelPath);
   const graph = layerGraph(model, { modelPath: resolve(modelPath), sha256 });
   if (options.json) process.stdout.write(`${JSON.stringify({ ...graph, notes })}\n`);
   else process.stdout.write(`${inspectText(graph, notes)}\n`);

@@ -19,3 +19,7 @@ export const HEAD_BYTES = 8192;
 
 /** The head as text, byte for byte. */
 export const headText = (head: Uint8Array): string => Buffer.from(head.buffer, head.byteOffset, head.byteLength).toString('latin1');
+
+/** True where text begins as TensorFlow.js' `model.json` does, and no other JSON file here. */
+export const isTfjsText = (text: string): boolean =>
+  /^(?:\u00ef\u00bb\u00bf|\ufeff)?\s*\{/.test(text) && /"(?:modelTopology|weightsManifest|layers-model|graph-model)"/.test(text);

@@ -117,7 +117,7 @@ describe('what cannot be read says so', () => {
   });
 
   it('names what is missing, and what is a folder', async () => {
-    await expect(loadAnyModel(join(folder, 'none.h5'))).rejects.toThrow(`${join(folder, 'none.h5')}: no such model file`);
+    await expect(loadAnyModel(join(folder, 'none.h5'))).rejects.toThrow(`${join(folder, 'none.h5')}: no such file`);
     await expect(loadAnyModel(folder)).rejects.toThrow(`${folder} is a folder, not a model file`);
   });
 });

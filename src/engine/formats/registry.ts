@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { UserError } from '../errors';
+import { saveModel } from '../onnx/file';
 import type { Model } from '../onnx/model';
 import { HEAD_BYTES, type ModelFormat } from './format';
 
@@ -45,6 +46,13 @@ export async function formatOf(path: string): Promise<ModelFormat> {
   throw new UserError(`${path} is no model of a format that is read`, `Read are ${formatNames()}.`);
 }
 
+/** The model as an ONNX file: `path` itself where it is one, else written to `to`. Returns where it is. */
+export async function asOnnxFile(path: string, to: string): Promise<string> {
+  if ((await formatOf(path)).name === 'ONNX') return path;
+  saveModel(await loadAnyModel(path), to);
+  return to;
+}
+
 /** SHA-256 over the model's file and, where its weights lie in others, those; in hexadecimal. */
 export async function modelHash(path: string): Promise<string> {
   const hash = createHash('sha256').update(readFileSync(path));
@@ -54,7 +62,7 @@ export async function modelHash(path: string): Promise<string> {
 }
 
 function readHead(path: string): Uint8Array {
-  if (!existsSync(path)) throw new UserError(`${path}: no such model file`, 'Check the path.');
+  if (!existsSync(path)) throw new UserError(`${path}: no such file`, 'Check the path of the model.');
   if (statSync(path).isDirectory()) {
     const model = join(path, 'model.json');
     throw new UserError(

@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../errors';
 import type { Model } from '../onnx/model';
-import { headText, type ModelFormat } from './format';
+import { headText, isTfjsText, type ModelFormat } from './format';
 import { modelFromKeras, parseObject } from './keras-config';
 import { isObject, type JsonObject, readTopology } from './keras-topology';
 import { decodeWeights, parseSpecs } from './tfjs-weights';
@@ -76,8 +76,7 @@ export const tfjsLayers: ModelFormat = {
   name: 'TensorFlow.js',
   extensions: ['.json'],
   sniff(_path, head) {
-    const text = headText(head);
-    return /^(?:\u00ef\u00bb\u00bf)?\s*\{/.test(text) && /"(?:modelTopology|weightsManifest|layers-model|graph-model)"/.test(text);
+    return isTfjsText(headText(head));
   },
   async read(path) {
     const json = await readJson(path);

@@ -1,10 +1,10 @@
 /** The end of a run: the file is written, and everything that is reported is measured from that file. */
 import { readFileSync } from 'node:fs';
 import type { Candidate, Latency, ModelCost, Policy } from '../../protocol/policy';
+import { asOnnxFile } from '../formats/registry';
 import { countCosts, type ModelCosts } from '../graph/costs';
 import { inferTypes } from '../graph/infer';
 import { quantizableLayers } from '../graph/layers';
-import { asOnnxFile } from '../formats/registry';
 import { loadModel } from '../onnx/file';
 import type { Model } from '../onnx/model';
 import type { QuantizedLayer } from '../quantization/quantized-layer';
