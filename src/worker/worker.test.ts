@@ -85,6 +85,23 @@ describe('the worker', () => {
     await expect(failing).rejects.toMatchObject({ code: messages.USER_ERROR_CODE, message: expect.stringContaining('no such file') });
   });
 
+  it('imports a model that a module builds with TensorFlow.js, and gives its errors', async () => {
+    const file = join(folder, 'net.cjs');
+    const tfjs = JSON.stringify(resolve(__dirname, '../../node_modules/@tensorflow'));
+    writeFileSync(
+      file,
+      `require(${tfjs} + '/tfjs-backend-cpu'); const tf = require(${tfjs} + '/tfjs-layers');
+       exports.build = (units) => tf.sequential({ layers: [tf.layers.dense({ name: 'head', units, inputShape: [3] })] });`,
+    );
+    const to = join(folder, 'imported', 'net.onnx');
+    const imported = await connection.sendRequest(messages.importDefinition, { file, name: 'build', arguments: '4', to });
+    expect(imported).toEqual({ path: to });
+    const graph = await connection.sendRequest(messages.inspectModel, { path: to });
+    expect(graph.nodes.map((n) => n.name)).toEqual(['head']);
+    const failing = connection.sendRequest(messages.importDefinition, { file, name: 'other', arguments: '', to });
+    await expect(failing).rejects.toMatchObject({ code: messages.USER_ERROR_CODE, message: `${file} exports no 'other'` });
+  });
+
   it('refuses a run that cannot work, and writes nothing', async () => {
     const wrong = await connection.sendRequest(messages.startRun, { configText: '{ "model": "net.onnx", "sead": 1 }', folder });
     expect(wrong).toMatchObject({ started: false, problems: [{ suggestion: 'seed' }] });
