@@ -171,7 +171,7 @@ export class DdpgAgent implements Agent {
     const activations = forward(this.actor, flat(states, this.observationSize), n);
     const means = Array.from(activations[activations.length - 1], sigmoid);
     const critic = forward(this.critic, this.criticInput(states, actionsAt(means, batch)), n);
-    const { input } = backward(this.critic, critic, new Float32Array(n).fill(-1 / n), n);
+    const { input } = backward(this.critic, critic, new Float32Array(n).fill(-1 / n), n, { inputOnly: true });
     // dQ/da · da/dμ · the sigmoid's slope; where the bounds leave one action nothing flows.
     const width = this.observationSize + 1;
     const gradient = Float32Array.from(

@@ -16,6 +16,8 @@ test('values and gradients are TensorFlow.js’s', () => {
   const activations = forward(network, input, rows);
   const { parameters, input: inputGradient } = backward(network, activations, weights, rows);
 
+  expect(backward(network, activations, weights, rows, { inputOnly: true }).input).toEqual(inputGradient);
+
   const close = (a: ArrayLike<number>, b: ArrayLike<number>): void => {
     expect(a.length).toBe(b.length);
     for (let i = 0; i < a.length; i++) expect(Math.abs(a[i] - b[i])).toBeLessThan(1e-5);

@@ -125,6 +125,11 @@ describe('what is particular', () => {
     await expect(play('greedy', { input: { goal: {} } })).rejects.toThrow('no budget to meet');
   });
 
+  test('crl scores the uniform policy first, which keeps the budget without being bounded by it', async () => {
+    const { measured } = await play('crl');
+    expect(macsOf(measured[0].map(([, kept]) => kept)) / WHOLE).toBeLessThanOrEqual(0.5);
+  });
+
   test('crl’s price brings policies towards the budget, which nothing else does', async () => {
     const lateShare = async (options: Record<string, number>): Promise<number> => {
       const { played } = await play('crl', { input: { search: { episodes: 150, actors: 2 }, method: { name: 'crl', options } } });

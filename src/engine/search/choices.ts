@@ -6,7 +6,7 @@ import { UserError } from '../errors';
 import type { ChannelGroup } from '../graph/channel-group';
 import type { CostAfter, ModelCosts } from '../graph/costs';
 import type { Layer } from '../graph/layers';
-import { type Budget, leastCost, ratioOf, type WidthChoices, type WidthCost } from './budget';
+import { type Budget, leastCost, nearestWidth, ratioOf, type WidthChoices, type WidthCost } from './budget';
 
 /** Largest share of a group's channels that goes where no override says otherwise. */
 const MOST_PRUNED = 0.9;
@@ -101,10 +101,10 @@ const percent = (x: number): string => `${(100 * x).toFixed(1)} %`;
 /** The one ratio that, taken for every group, comes closest to the budget from below; 0.5 without a budget. */
 export function uniformRatio(choices: readonly WidthChoices[], budget: PruneBudget | undefined): number {
   if (!budget) return 0.5;
-  for (let ratio = 0; ratio <= MOST_PRUNED; ratio += 0.01) {
-    const widths = choices.map((c) =>
-      c.widths.reduce((a, w) => (Math.abs(ratioOf(w, c.channels) - ratio) < Math.abs(ratioOf(a, c.channels) - ratio) ? w : a)),
-    );
+  for (let percent = 0; percent <= 100 * MOST_PRUNED; percent++) {
+    // Rounded as the environment rounds it, ties included.
+    const ratio = percent / 100;
+    const widths = choices.map((c) => nearestWidth(c, ratio));
     if (budget.cost(widths) <= budget.budget.ceiling) return ratio;
   }
   return MOST_PRUNED;
