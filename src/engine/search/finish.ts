@@ -1,6 +1,8 @@
 /** The end of a run: the file is written, and everything that is reported is measured from that file. */
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Candidate, Latency, ModelCost, Policy } from '../../protocol/policy';
+import { UserError } from '../errors';
 import { asOnnxFile } from '../formats/registry';
 import { countCosts, type ModelCosts } from '../graph/costs';
 import { inferTypes } from '../graph/infer';
@@ -83,6 +85,7 @@ export async function finish(
     }
     writeFileAtomic(path, readFileSync(chosen));
   }
+  await writeSourceFormat(context, layers.length > 0 ? loadModel(folder.best('weights-only.onnx')) : model);
   recorder.phase('report');
   const [before, after] = await measurePair(context, await asOnnxFile(prepared.modelPath, folder.best('original.onnx')), path);
   const costs = countCosts(model, inferTypes(model, { batch: 1 }), policy.bits);
@@ -103,6 +106,18 @@ export async function finish(
   };
   folder.writeJson(folder.best('policy.json'), candidate);
   return { before, after: measured, candidate, layers: layerOutcomes(context, model, costs, policy), arithmetic };
+}
+
+/** A model that came from TensorFlow.js also leaves as a layers model: the weights that were chosen, as floats. */
+async function writeSourceFormat({ prepared, folder, recorder }: RunContext, model: Model): Promise<void> {
+  if (prepared.model.metadata.get('espalier.source') !== 'tfjs-layers') return;
+  const { saveTfjsLayers } = await import('../formats/tfjs-export');
+  try {
+    saveTfjsLayers(model, folder.best(join('tfjs', 'model.json')));
+  } catch (e) {
+    if (!(e instanceof UserError)) throw e;
+    recorder.warning(`not written as a TensorFlow.js model: ${e.message}`);
+  }
 }
 
 /** True where the first file runs faster at batch 1, measured side by side. */
