@@ -31,13 +31,14 @@ export const METHOD_NAMES = [
   'l2',
   'bn-scale',
   'fpgm',
+  'taylor',
   'random-search',
   'evolutionary',
   'greedy',
 ] as const;
 export const ARCHITECTURE_NAMES = ['lenet5'] as const;
 /** Ways to choose the channels that are removed. */
-export const SELECTION_NAMES = ['lasso', 'backward-elimination', 'l1', 'l2', 'bn-scale', 'fpgm'] as const;
+export const SELECTION_NAMES = ['lasso', 'backward-elimination', 'l1', 'l2', 'bn-scale', 'fpgm', 'taylor'] as const;
 
 const labelledFile = z
   .union([
@@ -236,7 +237,7 @@ const pruningSchema = z
       .enum(SELECTION_NAMES)
       .default('backward-elimination')
       .describe(
-        'How channels are chosen: LASSO (He 2017), backward elimination on the Gram matrix, the smallest L1 or L2 norm, the smallest batch-norm scale (Liu 2017), or the filters nearest to the geometric median (FPGM, He 2019).',
+        'How channels are chosen: LASSO (He 2017), backward elimination on the Gram matrix, the smallest L1 or L2 norm, the smallest batch-norm scale (Liu 2017), the filters nearest to the geometric median (FPGM, He 2019), or first-order Taylor importance (Molchanov 2017; needs labelled training samples).',
       ),
     reconstruct: z
       .boolean()

@@ -31,4 +31,10 @@ export const criterionMethods: readonly Method[] = [
     'filters nearest to the geometric median of their layer go.',
     'He et al. 2019, Filter Pruning via Geometric Median',
   ),
+  criterion(
+    'taylor',
+    'Taylor importance',
+    'channels go whose loss would change least, to first order, if their weights were zero.',
+    'Molchanov et al. 2017, Pruning Convolutional Neural Networks for Resource Efficient Inference',
+  ),
 ];

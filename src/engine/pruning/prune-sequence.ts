@@ -53,6 +53,8 @@ export interface CalibrationInputs {
 export interface SequentialPrunerOptions {
   /** One of `channelSelections`: 'backward-elimination' (default), 'lasso', or the name of a criterion (`importance/registry.ts`). */
   readonly selection?: string;
+  /** Scores of groups' channels that were computed beforehand (Taylor importance); they stand in for a criterion, whose name `selection` may then be any. */
+  readonly scores?: ReadonlyMap<string, Float64Array>;
   /** Rebuild the layers that read pruned channels. Default true. */
   readonly reconstruct?: boolean;
   /** Rebuild the layers on the way as well, whose inputs carry the errors of others. Default true. */
@@ -168,7 +170,7 @@ export class SequentialPruner {
     options: SequentialPrunerOptions = {},
   ): Promise<SequentialPruner> {
     const selection = options.selection ?? 'backward-elimination';
-    if (!channelSelections.includes(selection))
+    if (!options.scores && !channelSelections.includes(selection))
       throw new UserError(`there is no channel selection '${selection}'`, `Use one of ${channelSelections.join(', ')}.`);
     if (calibration.count < 1) throw new UserError('no calibration inputs were given', 'Give at least one input; 500 or more work well.');
     const engine = await MomentEngine.create({ threads: options.threads ?? 1 });
@@ -282,7 +284,9 @@ export class SequentialPruner {
       } else {
         if (bySample)
           fallback = `no layer that reads group '${group.id}' can be sampled; channels were chosen by the norm of their weights`;
-        const scores = criteria.get(bySample ? 'l2' : selection)!.score(group, work.full(), this.selectionRandom.fork(group.id));
+        const scores =
+          this.options.scores?.get(group.id) ??
+          criteria.get(bySample ? 'l2' : selection)!.score(group, work.full(), this.selectionRandom.fork(group.id));
         kept = highestChannels(scores, keep);
       }
     }

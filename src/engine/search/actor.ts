@@ -31,7 +31,8 @@ export interface ActorSetup {
   readonly pruning: {
     readonly selection: PruningSettings['selection'];
     readonly reconstruct: boolean;
-    /** See `SequentialPrunerOptions.refit`. */
+    /** See `SequentialPrunerOptions`. */
+    readonly scores?: ReadonlyMap<string, Float64Array>;
     readonly refit?: boolean;
     readonly positions: number;
     readonly seed: number;
@@ -100,7 +101,7 @@ export class CompressionActor {
   }
 
   private async pruned(decisions: readonly WidthDecision[]): Promise<Model> {
-    const { seed, selection, reconstruct, refit, positions } = this.setup.pruning;
+    const { seed, selection, scores, reconstruct, refit, positions } = this.setup.pruning;
     this.pruner ??= await SequentialPruner.create(
       this.model,
       findChannelGroups(this.model).groups,
@@ -108,6 +109,7 @@ export class CompressionActor {
       new Random(seed).fork('calibration'),
       {
         selection,
+        scores,
         reconstruct,
         refit,
         positions,

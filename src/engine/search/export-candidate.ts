@@ -13,6 +13,7 @@ import { CompressionActor } from './actor';
 import { type Prepared, prepare } from './prepare';
 import { RunFolder } from './run-folder';
 import { readRunSnapshot } from './snapshot';
+import { taylorScoresFor } from './taylor-scores';
 
 export interface ExportedCandidate {
   readonly files: readonly string[];
@@ -79,11 +80,12 @@ async function rebuilt(candidate: Candidate, config: Config, prepared: Prepared,
   }
   const { seed } = config;
   const { selection, reconstruct, refit, positions } = config.pruning;
+  const scores = await taylorScoresFor(config, prepared);
   const actor = new CompressionActor({
     model: modelBytes(prepared.model),
     scoring: prepared.data.search,
     calibration: prepared.data.calibration,
-    pruning: { selection, reconstruct, refit, positions, seed },
+    pruning: { selection, scores, reconstruct, refit, positions, seed },
   });
   const decisions = prepared.groups
     .filter((g) => candidate.policy.ratios[g.id] !== undefined)

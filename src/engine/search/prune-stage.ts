@@ -20,6 +20,7 @@ import type { PruneTarget, WidthDecision } from './prune-environment';
 import type { RunContext } from './run-context';
 import { savedModel } from './saved-model';
 import { type StageResult, searchStage } from './search-stage';
+import { taylorScoresFor } from './taylor-scores';
 import { bestForTargets, keptChannels, type TargetResult, type WidthGroup, widthStage } from './width-stage';
 
 export interface PruneStageResult extends StageResult {
@@ -73,6 +74,7 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
       channels: wholeChannels - removed,
     };
   };
+  const scores = await taylorScoresFor(config, prepared);
   const pool = createActorPool(
     {
       model: modelBytes(model),
@@ -80,6 +82,7 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
       calibration: firstSamples(prepared.data.calibration, config.pruning.calibrationImages),
       pruning: {
         selection: config.pruning.selection,
+        scores,
         reconstruct: config.pruning.reconstruct,
         refit: config.pruning.refit,
         positions: config.pruning.positions,
@@ -129,7 +132,7 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
       const decisions = decisionsOf(best);
       const quick = (await pool.run({ kind: 'build', decisions }, best.episode % config.search.actors)).model!;
       await pool.dispose();
-      const built = parseModel(await buildFinal(context, decisions, quick));
+      const built = parseModel(await buildFinal(context, decisions, quick, scores));
       saveModel(built, folder.best('pruned-untrained.onnx'));
       return built;
     });
@@ -144,6 +147,7 @@ async function buildFinal(
   { config, prepared, cores }: RunContext,
   decisions: readonly WidthDecision[],
   quick: Uint8Array,
+  scores: ReadonlyMap<string, Float64Array> | undefined,
 ): Promise<Uint8Array> {
   const { final, calibrationImages, positions, reconstruct, refit, selection } = config.pruning;
   const { calibration, search } = prepared.data;
@@ -152,7 +156,7 @@ async function buildFinal(
     model: modelBytes(prepared.model),
     scoring: search,
     calibration: firstSamples(calibration, final.calibrationImages),
-    pruning: { selection, reconstruct, refit, positions: final.positions, seed: config.seed },
+    pruning: { selection, scores, reconstruct, refit, positions: final.positions, seed: config.seed },
   });
   try {
     const { model } = await actor.run({ kind: 'build', decisions });
