@@ -31,6 +31,7 @@ import { epochCheckpoints, recover, trainingBatches, tuningOptions } from './rec
 import { writeReport } from './report';
 import type { RunContext, StageEnd } from './run-context';
 import { RunFolder } from './run-folder';
+import { RunLock } from './run-lock';
 import { savedModel } from './saved-model';
 import { heldZeros, variationalStage } from './variational-stage';
 import type { TargetResult } from './width-stage';
@@ -102,7 +103,7 @@ export function isFinished(path: string): boolean {
 
 /**
  * Goes on with a run that was stopped or killed; the result is that of a run left alone.
- * @throws UserError where the run is finished, its model has changed, or it ran on another tfjs backend
+ * @throws UserError where the run is finished, another process works on it, its model has changed, or it ran on another tfjs backend
  */
 export async function resumeRun(path: string, options: Omit<RunOptions, 'folder'>): Promise<RunResult> {
   const folder = RunFolder.open(path);
@@ -118,6 +119,15 @@ export async function resumeRun(path: string, options: Omit<RunOptions, 'folder'
 }
 
 async function execute(folder: RunFolder, input: RunInput, prepared: Prepared, options: RunOptions): Promise<RunResult> {
+  const lock = RunLock.take(folder.lock);
+  try {
+    return await executeLocked(folder, input, prepared, options);
+  } finally {
+    lock.release();
+  }
+}
+
+async function executeLocked(folder: RunFolder, input: RunInput, prepared: Prepared, options: RunOptions): Promise<RunResult> {
   const { config } = input;
   folder.sweep();
   const backend = await loadTensorBackend(options.backend ?? 'auto');
