@@ -5,7 +5,7 @@ import { type CancellationToken, type MessageConnection, ResponseError } from 'v
 import { version } from '../../package.json';
 import { loadTensorBackend } from '../engine/agents/tensor-backend';
 import { UserError } from '../engine/errors';
-import { loadAnyModel, modelHash } from '../engine/formats/registry';
+import { formatOf, loadAnyModel, modelHash } from '../engine/formats/registry';
 import { layerGraph } from '../engine/graph/layer-graph';
 import { normalize } from '../engine/graph/passes/normalize';
 import { saveModel } from '../engine/onnx/file';
@@ -159,7 +159,7 @@ export class WorkerServer {
 
   private async inspect({ path, layout }: messages.InspectModelParams) {
     const { model } = normalize(await loadAnyModel(path));
-    const graph = layerGraph(model, { modelPath: path, sha256: await modelHash(path) });
+    const graph = layerGraph(model, { modelPath: path, sha256: await modelHash(path), format: (await formatOf(path)).name });
     return layout ? withLayout(graph) : graph;
   }
 

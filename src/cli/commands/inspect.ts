@@ -1,6 +1,6 @@
 /** `espalier inspect <model>`: layers, channel groups and why they are coupled, what stays whole and why, costs. */
 import { resolve } from 'node:path';
-import { loadAnyModel, modelHash } from '../../engine/formats/registry';
+import { formatOf, loadAnyModel, modelHash } from '../../engine/formats/registry';
 import { layerGraph } from '../../engine/graph/layer-graph';
 import { normalize } from '../../engine/graph/passes/normalize';
 import { formatBytes, formatCount } from '../../engine/search/figures';
@@ -12,7 +12,7 @@ export async function inspect(path: string, options: { json?: boolean }): Promis
   const modelPath = isConfigPath(path) ? resolve(path, '..', readConfigFile(path).model) : path;
   const { model, notes } = normalize(await loadAnyModel(modelPath));
   const sha256 = await modelHash(modelPath);
-  const graph = layerGraph(model, { modelPath: resolve(modelPath), sha256 });
+  const graph = layerGraph(model, { modelPath: resolve(modelPath), sha256, format: (await formatOf(modelPath)).name });
   if (options.json) process.stdout.write(`${JSON.stringify({ ...graph, notes })}\n`);
   else process.stdout.write(`${inspectText(graph, notes)}\n`);
 }

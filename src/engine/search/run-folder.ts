@@ -1,6 +1,6 @@
 /** The folder of a run: where everything of it lies, and how it is found again. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
 import { UserError } from '../errors';
 import { diskError, TEMPORARY, writeFileAtomic } from './atomic-file';
@@ -11,10 +11,10 @@ export class RunFolder {
   /** Makes a new folder `<parent>/<model name>-<date>-<time>`, with a number behind it where that is taken. */
   static create(parent: string, modelPath: string, now: Date): RunFolder {
     const stamp = now.toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-');
-    const name =
-      basename(modelPath)
-        .replace(/\.[^.]*$/, '')
-        .replaceAll(/[^\w.-]/g, '_') || 'model';
+    // Every TensorFlow.js model is a model.json: its folder tells them apart.
+    const file = basename(modelPath);
+    const named = file === 'model.json' ? basename(dirname(resolve(modelPath))) : file.replace(/\.[^.]*$/, '');
+    const name = named.replaceAll(/[^\w.-]/g, '_') || 'model';
     for (let i = 1; ; i++) {
       const path = resolve(parent, `${name}-${stamp}${i > 1 ? `-${i}` : ''}`);
       if (existsSync(path)) continue;
@@ -48,6 +48,9 @@ export class RunFolder {
   }
   get report(): string {
     return join(this.path, 'report.md');
+  }
+  get lock(): string {
+    return join(this.path, 'run.lock');
   }
   checkpoint(name: string): string {
     return join(this.path, 'checkpoint', name);
