@@ -12,6 +12,8 @@ export const ExitCode = {
   /** Stopped by Ctrl-C; 143 where a SIGTERM did it. */
   interrupted: 130,
   terminated: 143,
+  /** Whatever read standard output stopped reading; as the shell reports SIGPIPE. */
+  readerGone: 141,
 } as const;
 
 export const exitCodeHelp = `
@@ -21,4 +23,5 @@ Exit codes:
   2    wrong use of the command line
   3    the run finished, but its result does not keep to the goal
   70   a bug of Espalier
-  130  stopped by Ctrl-C (143: by SIGTERM); compression runs can be resumed`;
+  130  stopped by Ctrl-C (143: by SIGTERM); compression runs can be resumed
+  141  standard output was closed by its reader`;

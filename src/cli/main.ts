@@ -132,7 +132,14 @@ program
   .addOption(jsonOption('one JSON object a line: every event, then the result'))
   .action(action(async (options) => (await import('./commands/demo')).demo(options)));
 
+/** A reader that has seen enough (`espalier methods | head`) ends the command as it would any other; a run that it cuts short can be resumed. */
+function endWithReader(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(ExitCode.readerGone);
+}
+
 async function main(): Promise<void> {
+  process.stdout.on('error', endWithReader);
   const json = process.argv.includes('--json');
   try {
     await program.parseAsync();
