@@ -132,7 +132,7 @@ const askModel: Step<State> = async (state, place) => {
   if (path === '') {
     const picked = await vscode.window.showOpenDialog({
       title: vscode.l10n.t('Model'),
-      filters: { [vscode.l10n.t('Models')]: ['onnx', 'json'] },
+      filters: { [vscode.l10n.t('Models')]: ['onnx', 'h5', 'keras', 'json'] },
     });
     path = picked?.[0] ? diskPath(picked[0]) : undefined;
   }
