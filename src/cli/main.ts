@@ -34,7 +34,7 @@ const program = new Command('espalier')
 program
   .command('compress')
   .description('compress a model: a run of both stages, with a report and the smaller file')
-  .argument('<model|config>', 'an ONNX file, or a config (*.espalier.json)')
+  .argument('<model|config>', 'a model (.onnx, .keras, .h5, model.json), or a config (*.espalier.json)')
   .addOption(dataOption())
   .option(
     '--goal <goals>',
@@ -77,14 +77,14 @@ program
 program
   .command('inspect')
   .description('show layers, channel groups with what couples them, what stays whole and why, and costs')
-  .argument('<model>', 'an ONNX file, or a config')
+  .argument('<model>', 'a model (.onnx, .keras, .h5, model.json), or a config')
   .addOption(jsonOption('one JSON object: the whole layer graph'))
   .action(action(async (path: string, options) => (await import('./commands/inspect')).inspect(path, options)));
 
 program
   .command('evaluate')
   .description('measure a file: accuracy on held-out samples, sizes, milliseconds at batch 1 and 32')
-  .argument('<model|config>', 'an ONNX file, or a config')
+  .argument('<model|config>', 'a model (.onnx, .keras, .h5, model.json), or a config')
   .addOption(dataOption())
   .addOption(setOption())
   .addOption(jsonOption('one JSON object'))
@@ -95,7 +95,7 @@ program
   .description(
     'accuracy with each channel group pruned alone and each layer quantised alone, on held-out samples; cached in .espalier/sensitivity',
   )
-  .argument('<model|config>', 'an ONNX file, or a config')
+  .argument('<model|config>', 'a model (.onnx, .keras, .h5, model.json), or a config')
   .addOption(dataOption())
   .option('--images <number>', 'held-out samples that score a point (default 1000)')
   .option('--ratios <list>', 'shares of channels removed (default 0.1,0.2,…,0.9)')

@@ -9,7 +9,7 @@ export const crl: Method = {
   title: 'Constrained RL',
   description:
     'PPO with a learned price on the cost, for any budget that can be evaluated: FLOPs, parameters, bytes or measured milliseconds.',
-  source: 'Malik et al. 2021; survey “Reinforcement Learning for Neural Network Compression” (paper 000)',
+  source: 'Malik et al. 2021; survey “Reinforcement Learning for Neural Network Compression”',
   credit: 'episode',
   bounds: 'free',
   // A policy within the budget is known from the start; the agent's own may need many episodes to get there.
