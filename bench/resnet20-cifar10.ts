@@ -25,7 +25,7 @@ const IMAGENET = { scale: 1 / 255, mean: [0.485, 0.456, 0.406], std: [0.229, 0.2
 export async function run(args: BenchArguments): Promise<void> {
   const data = dataFolder(args);
   const flops = Number(args.options['flops'] ?? 0.5);
-  const scorings = Number(args.options['scorings'] ?? 64);
+  const scorings = Number(args.options['scorings'] ?? 80);
   const seeds = Number(args.options['seeds'] ?? 5);
   const methods = (args.options['methods']?.split(',') ?? METHODS) as readonly string[];
   const file = join(data, 'models', args.options['model'] ?? 'cifar10_resnet20.onnx');
