@@ -1,6 +1,6 @@
 /** One process at a time works on a run folder: two would write one journal. The file `run.lock` says which process that is. */
 import { randomUUID } from 'node:crypto';
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, linkSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { UserError } from '../errors';
 import { diskError, TEMPORARY } from './atomic-file';
@@ -50,13 +50,18 @@ export class RunLock {
 
   /** False where there is a lock already. */
   private create(): boolean {
+    let fd: number | undefined;
     try {
-      writeFileSync(this.path, this.content, { flag: 'wx', flush: true });
+      fd = openSync(this.path, 'wx');
+      writeSync(fd, this.content);
+      closeSync(fd);
       return true;
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return false;
-      // On a full disk the empty file is there already.
-      if (contentOf(this.path) === '') rmSync(this.path, { force: true });
+      if (fd !== undefined) {
+        closeSync(fd);
+        rmSync(this.path, { force: true });
+      }
       throw diskError(this.path, cause);
     }
   }
