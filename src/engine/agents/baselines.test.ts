@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { Random } from '../random.js';
-import { RandomAgent } from './random-agent.js';
-import { describeAgent } from './testing/conformance.js';
-import { IdentityBandit } from './testing/known-answer.js';
-import { runEpisode } from './testing/rollout.js';
-import { UniformAgent } from './uniform-agent.js';
+import { Random } from '../random';
+import { RandomAgent } from './random-agent';
+import { describeAgent } from './testing/conformance';
+import { IdentityBandit } from './testing/known-answer';
+import { runEpisode } from './testing/rollout';
+import { UniformAgent } from './uniform-agent';
 
 describeAgent('random search', (_, random) => new RandomAgent(random), { learns: false });
 describeAgent('uniform ratio', () => new UniformAgent(0.5), { learns: false });

@@ -1,6 +1,6 @@
 /** What agents refuse, in the same words. */
-import { UserError } from '../errors.js';
-import type { AgentState, Observation, Outcome, RewardFunction } from './agent.js';
+import { UserError } from '../errors';
+import type { AgentState, Observation, Outcome, RewardFunction } from './agent';
 
 /** @throws UserError where the observation has another length or holds something that is not a finite number */
 export function checkObservation(observation: Observation, size: number): void {

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { UserError } from '../errors.js';
-import { Random } from '../random.js';
-import type { Transition } from './agent.js';
-import { DdpgAgent, type DdpgOptions } from './ddpg.js';
-import { describeAgent } from './testing/conformance.js';
-import { BudgetChain, IdentityBandit } from './testing/known-answer.js';
-import { runEpisode } from './testing/rollout.js';
+import { UserError } from '../errors';
+import { Random } from '../random';
+import type { Transition } from './agent';
+import { DdpgAgent, type DdpgOptions } from './ddpg';
+import { describeAgent } from './testing/conformance';
+import { BudgetChain, IdentityBandit } from './testing/known-answer';
+import { runEpisode } from './testing/rollout';
 
 /** Networks and rates for searches of 100 to 200 short episodes. */
 const QUICK: Partial<DdpgOptions> = {

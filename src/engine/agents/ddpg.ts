@@ -2,13 +2,13 @@
  * DDPG as AMC uses it (He et al. 2018, "AMC: AutoML for Model Compression", section 3.3): an actor μ_θ(s) whose sigmoid is a fraction of the
  * step's range, a critic Q_φ(s, a), slow targets, truncated-normal exploration, and targets y = r − b + γ·Q' with b the moving average of rewards.
  */
-import { Random } from '../random.js';
-import type { Action, ActionBounds, Agent, AgentState, Observation, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent.js';
-import { checkAlgorithm, checkObservation, checkSizes, finiteReward } from './checks.js';
-import { fromFraction, type NoiseSchedule, noiseAfter, truncatedNormal } from './exploration.js';
-import { backward, forward } from './mlp-math.js';
-import { Adam, type AdamState, Mlp } from './networks.js';
-import { Replay } from './replay.js';
+import { Random } from '../random';
+import type { Action, ActionBounds, Agent, AgentState, Observation, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent';
+import { checkAlgorithm, checkObservation, checkSizes, finiteReward } from './checks';
+import { fromFraction, type NoiseSchedule, noiseAfter, truncatedNormal } from './exploration';
+import { backward, forward } from './mlp-math';
+import { Adam, type AdamState, Mlp } from './networks';
+import { Replay } from './replay';
 
 export interface DdpgOptions {
   /** Discount γ. */

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { Random } from '../random.js';
-import { EvolutionaryAgent } from './evolutionary-agent.js';
-import { describeAgent } from './testing/conformance.js';
-import { BudgetChain, IdentityBandit } from './testing/known-answer.js';
-import { runEpisode } from './testing/rollout.js';
+import { Random } from '../random';
+import { EvolutionaryAgent } from './evolutionary-agent';
+import { describeAgent } from './testing/conformance';
+import { BudgetChain, IdentityBandit } from './testing/known-answer';
+import { runEpisode } from './testing/rollout';
 
 describeAgent('evolutionary search', ({ steps }, random) => new EvolutionaryAgent(steps, random, { population: 12 }), { noisy: false });
 

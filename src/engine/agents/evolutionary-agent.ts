@@ -2,10 +2,10 @@
  * Regularised evolution (Real, Aggarwal, Huang, Le 2019, "Regularized Evolution for Image Classifier Architecture Search") over the vector of
  * an episode's actions: tournament selection, uniform crossover, Gaussian mutation; the oldest policy leaves the population.
  */
-import { Random } from '../random.js';
-import type { AgentState } from './agent.js';
-import { clip } from './exploration.js';
-import { type Attempt, type Proposal, ProposalAgent } from './proposals.js';
+import { Random } from '../random';
+import type { AgentState } from './agent';
+import { clip } from './exploration';
+import { type Attempt, type Proposal, ProposalAgent } from './proposals';
 
 export interface EvolutionaryOptions {
   /** Policies alive at a time. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { Random } from '../random.js';
-import { logNormalDensity, noiseAfter, normalCumulative, normalQuantile, truncatedNormal } from './exploration.js';
+import { Random } from '../random';
+import { logNormalDensity, noiseAfter, normalCumulative, normalQuantile, truncatedNormal } from './exploration';
 
 test('the normal distribution at tabulated points', () => {
   expect(normalCumulative(0)).toBeCloseTo(0.5, 6);

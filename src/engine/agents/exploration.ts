@@ -1,5 +1,5 @@
-import type { Random } from '../random.js';
-import type { ActionBounds } from './agent.js';
+import type { Random } from '../random';
+import type { ActionBounds } from './agent';
 
 const LOG_SQRT_2_PI = 0.5 * Math.log(2 * Math.PI);
 

@@ -1,4 +1,4 @@
-import { UserError } from '../errors.js';
+import { UserError } from '../errors';
 
 /** Float32 numbers as base64 of their little-endian bytes: exact, compact, and plain data for JSON. */
 export function encodeFloats(values: Float32Array): string {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { clip } from './exploration.js';
-import { GreedyAgent, greedyEpisodes } from './greedy-agent.js';
+import { clip } from './exploration';
+import { GreedyAgent, greedyEpisodes } from './greedy-agent';
 
 const LEVELS = [0, 0.25, 0.5, 0.75];
 const problem = { levels: [LEVELS, LEVELS, LEVELS], relativeCost: (a: readonly number[]) => (2 * a.reduce((s, x) => s + 1 - x, 0)) / 3 };

@@ -3,9 +3,9 @@
  * taken to be linear. Then, from the whole model on, the reduction with the least predicted loss for the cost it saves is taken until the budget
  * is met, and that policy is acted out. Needs an environment whose actions are not bounded by the budget.
  */
-import { UserError } from '../errors.js';
-import type { AgentState } from './agent.js';
-import { type Attempt, type Proposal, ProposalAgent } from './proposals.js';
+import { UserError } from '../errors';
+import type { AgentState } from './agent';
+import { type Attempt, type Proposal, ProposalAgent } from './proposals';
 
 /** What an agent may know of the stage it decides, beside what it sees step by step. */
 export interface StageProblem {

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { Random } from '../random.js';
-import { backward, forward } from './mlp-math.js';
-import { Mlp, valueAndGradients } from './networks.js';
-import { loadTensorBackend } from './tensor-backend.js';
+import { Random } from '../random';
+import { backward, forward } from './mlp-math';
+import { Mlp, valueAndGradients } from './networks';
+import { loadTensorBackend } from './tensor-backend';
 
 const { tf } = await loadTensorBackend('js');
 

@@ -2,7 +2,7 @@
  * Forward and backward passes of an `Mlp` on plain arrays. For networks of a few hundred units this is several times faster than
  * TensorFlow.js in pure JavaScript, and gives the same bits on every backend.
  */
-import type { Mlp } from './networks.js';
+import type { Mlp } from './networks';
 
 /** Values before each layer and after the last: [rows, sizes[i]], row by row; hidden ones after their ReLU. */
 export type Activations = readonly Float32Array[];

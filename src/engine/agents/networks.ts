@@ -1,7 +1,7 @@
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
-import type { Random } from '../random.js';
-import { decodeFloats, encodeFloats } from './float-codec.js';
-import type { Tf } from './tensor-backend.js';
+import type { Random } from '../random';
+import { decodeFloats, encodeFloats } from './float-codec';
+import type { Tf } from './tensor-backend';
 
 /**
  * A multi-layer perceptron with ReLU between its layers and a linear output.

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { Random } from '../random.js';
-import type { Environment, Outcome, Transition } from './agent.js';
-import { PPO_IMPROVED, PpoAgent } from './ppo.js';
-import { PpoLagrangianAgent, RELATIVE_COST } from './ppo-lagrangian.js';
-import { loadTensorBackend } from './tensor-backend.js';
-import { describeAgent } from './testing/conformance.js';
+import { Random } from '../random';
+import type { Environment, Outcome, Transition } from './agent';
+import { PPO_IMPROVED, PpoAgent } from './ppo';
+import { PpoLagrangianAgent, RELATIVE_COST } from './ppo-lagrangian';
+import { loadTensorBackend } from './tensor-backend';
+import { describeAgent } from './testing/conformance';
 
 const backend = await loadTensorBackend('js');
 

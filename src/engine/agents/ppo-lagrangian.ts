@@ -3,10 +3,10 @@
  * reward − λ·(cost/budget − 1), and after each round λ ← max(0, λ + η·(mean episode cost/budget − 1)).
  * Actions are not bounded by the budget: the price λ is what keeps policies within it. Rewards are computed at use, so λ reaches stored transitions too.
  */
-import { UserError } from '../errors.js';
-import type { Action, Agent, AgentState, Outcome, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent.js';
-import { checkAlgorithm } from './checks.js';
-import type { PpoAgent } from './ppo.js';
+import { UserError } from '../errors';
+import type { Action, Agent, AgentState, Outcome, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent';
+import { checkAlgorithm } from './checks';
+import type { PpoAgent } from './ppo';
 
 export interface LagrangianOptions {
   /** λ at the start. */

@@ -1,7 +1,7 @@
 // Apart from ppo.test.ts because learning takes its time (see ESPALIER_SLOW in testing/conformance.ts).
-import { PPO_IMPROVED, PpoAgent } from './ppo.js';
-import { loadTensorBackend } from './tensor-backend.js';
-import { describeAgent } from './testing/conformance.js';
+import { PPO_IMPROVED, PpoAgent } from './ppo';
+import { loadTensorBackend } from './tensor-backend';
+import { describeAgent } from './testing/conformance';
 
 const backend = await loadTensorBackend('js');
 

@@ -1,15 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { UserError } from '../errors.js';
-import { Random } from '../random.js';
-import type { AgentState } from './agent.js';
-import { decodeFloats } from './float-codec.js';
-import { PpoAgent, type PpoOptions } from './ppo.js';
-import { loadTensorBackend } from './tensor-backend.js';
-import { describeAgent } from './testing/conformance.js';
-import { BudgetChain, IdentityBandit } from './testing/known-answer.js';
-import { ppoUpdateByHand } from './testing/ppo-by-hand.js';
-import { runEpisode } from './testing/rollout.js';
-import { playUpToAnUpdate } from './testing/update-scenario.js';
+import { UserError } from '../errors';
+import { Random } from '../random';
+import type { AgentState } from './agent';
+import { decodeFloats } from './float-codec';
+import { PpoAgent, type PpoOptions } from './ppo';
+import { loadTensorBackend } from './tensor-backend';
+import { describeAgent } from './testing/conformance';
+import { BudgetChain, IdentityBandit } from './testing/known-answer';
+import { ppoUpdateByHand } from './testing/ppo-by-hand';
+import { runEpisode } from './testing/rollout';
+import { playUpToAnUpdate } from './testing/update-scenario';
 
 const backend = await loadTensorBackend('js');
 

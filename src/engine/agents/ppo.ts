@@ -6,13 +6,13 @@
  * and log π is the density of u. Q_φ and the environment take the action as it was executed.
  */
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
-import { UserError } from '../errors.js';
-import { Random } from '../random.js';
-import type { Action, ActionBounds, Agent, AgentState, Observation, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent.js';
-import { clip, fromFraction, logNormalDensity, type NoiseSchedule, noiseAfter, normalEntropy, toFraction } from './exploration.js';
-import { Adam, type AdamState, Mlp, valueAndGradients } from './networks.js';
-import { Replay } from './replay.js';
-import type { TensorBackend } from './tensor-backend.js';
+import { UserError } from '../errors';
+import { Random } from '../random';
+import type { Action, ActionBounds, Agent, AgentState, Observation, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent';
+import { clip, fromFraction, logNormalDensity, type NoiseSchedule, noiseAfter, normalEntropy, toFraction } from './exploration';
+import { Adam, type AdamState, Mlp, valueAndGradients } from './networks';
+import { Replay } from './replay';
+import type { TensorBackend } from './tensor-backend';
 
 export interface PpoOptions {
   /** Discount γ. */

@@ -2,9 +2,9 @@
  * Frame of agents that decide a whole policy at once and then act it out step by step, for several actors at a time.
  * An episode's score is the mean of its rewards: the last one where an episode is credited as a whole.
  */
-import type { Action, Agent, AgentState, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent.js';
-import { checkAlgorithm, finiteReward } from './checks.js';
-import { clip } from './exploration.js';
+import type { Action, Agent, AgentState, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent';
+import { checkAlgorithm, finiteReward } from './checks';
+import { clip } from './exploration';
 
 /** A policy that was acted out. */
 export interface Attempt<Tag> {

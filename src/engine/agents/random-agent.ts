@@ -1,6 +1,6 @@
-import { Random } from '../random.js';
-import type { Action, Agent, AgentState, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent.js';
-import { clip } from './exploration.js';
+import { Random } from '../random';
+import type { Action, Agent, AgentState, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent';
+import { clip } from './exploration';
 
 /**
  * Random search: every action uniform within its bounds. Without noise (deterministic) it repeats the episode with the highest sum of rewards,

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { Random } from '../random.js';
-import type { Transition } from './agent.js';
-import { Replay } from './replay.js';
+import { Random } from '../random';
+import type { Transition } from './agent';
+import { Replay } from './replay';
 
 const transition = (number: number, actor = 0, done = false): Transition => ({
   observation: [number],

@@ -1,5 +1,5 @@
-import type { Random } from '../random.js';
-import type { Transition } from './agent.js';
+import type { Random } from '../random';
+import type { Transition } from './agent';
 
 /** The newest `capacity` transitions, oldest overwritten first. Holds outcomes, not rewards: those are computed at use. */
 export class Replay {

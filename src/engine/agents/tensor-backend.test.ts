@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { UserError } from '../errors.js';
-import { loadTensorBackend, TFJS_NODE_DIRECTORY } from './tensor-backend.js';
+import { UserError } from '../errors';
+import { loadTensorBackend, TFJS_NODE_DIRECTORY } from './tensor-backend';
 
 afterEach(() => {
   vi.unstubAllEnvs();

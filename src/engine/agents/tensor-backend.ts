@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import util from 'node:util';
 import type * as core from '@tensorflow/tfjs-core';
-import { UserError } from '../errors.js';
+import { UserError } from '../errors';
 
 export type Tf = typeof core;
 

@@ -1,5 +1,5 @@
-import type { Action, Agent, AgentState, Step, UpdateDiagnostics } from './agent.js';
-import { clip } from './exploration.js';
+import type { Action, Agent, AgentState, Step, UpdateDiagnostics } from './agent';
+import { clip } from './exploration';
 
 /** The same ratio at every step, cut to the step's bounds: the baseline every search must beat. */
 export class UniformAgent implements Agent {

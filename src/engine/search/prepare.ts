@@ -7,6 +7,7 @@ import { BatchPipeline } from '../data/batches';
 import type { Augmentation, DataSource, Dataset, Normalization, Split } from '../data/dataset';
 import { type DataSpec, locateDataset } from '../data/locate';
 import { normalizations } from '../data/normalize';
+import { firstRows, labelsOf, rowsOf } from '../data/splits';
 import { UserError } from '../errors';
 import { loadAnyModel, modelHash } from '../formats/registry';
 import type { ChannelGroup, FrozenReason } from '../graph/channel-group';
@@ -180,13 +181,6 @@ async function prepareData(
     train: splits.train && pick(splits.train, 'train'),
   };
 }
-
-const rowsOf = (dataset: Dataset, from: number, to: number): Split => ({
-  dataset,
-  rows: Uint32Array.from({ length: to - from }, (_, i) => from + i),
-});
-const firstRows = ({ dataset, rows }: Split, count: number): Split => ({ dataset, rows: rows.slice(0, count) });
-const labelsOf = ({ dataset, rows }: Split): Int32Array => Int32Array.from(rows, (r) => dataset.labels![r]);
 
 /** The first samples of a set, sharing its memory. */
 export function firstSamples(set: SampleSet, count: number): SampleSet {

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { Random } from '../../random.js';
-import type { StepResult } from '../agent.js';
-import { checkEnvironment } from './check-environment.js';
-import { BudgetChain, IdentityBandit, NoisyBandit } from './known-answer.js';
+import { Random } from '../../random';
+import type { StepResult } from '../agent';
+import { checkEnvironment } from './check-environment';
+import { BudgetChain, IdentityBandit, NoisyBandit } from './known-answer';
 
 test.each([
   ['identity bandit', () => new IdentityBandit(new Random(1))],

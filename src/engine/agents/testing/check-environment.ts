@@ -1,5 +1,5 @@
-import type { Random } from '../../random.js';
-import type { Environment, Step } from '../agent.js';
+import type { Random } from '../../random';
+import type { Environment, Step } from '../agent';
 
 /**
  * What every environment must keep, checked over whole episodes with random and with out-of-range actions.

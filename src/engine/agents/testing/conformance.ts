@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { Random } from '../../random.js';
-import type { Agent, Environment } from '../agent.js';
-import { RandomAgent } from '../random-agent.js';
-import { BudgetChain, IdentityBandit, type KnownAnswer, NoisyBandit } from './known-answer.js';
-import { runEpisode } from './rollout.js';
+import { Random } from '../../random';
+import type { Agent, Environment } from '../agent';
+import { RandomAgent } from '../random-agent';
+import { BudgetChain, IdentityBandit, type KnownAnswer, NoisyBandit } from './known-answer';
+import { runEpisode } from './rollout';
 
 /** The whole suite takes a minute or more for each agent; without ESPALIER_SLOW=1 one environment is solved with one seed. */
 const SLOW = process.env['ESPALIER_SLOW'] === '1';

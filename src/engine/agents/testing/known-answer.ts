@@ -1,6 +1,6 @@
-import type { Random } from '../../random.js';
-import type { ActionBounds, Environment, Outcome, RewardFunction, Step, StepResult } from '../agent.js';
-import { clip } from '../exploration.js';
+import type { Random } from '../../random';
+import type { ActionBounds, Environment, Outcome, RewardFunction, Step, StepResult } from '../agent';
+import { clip } from '../exploration';
 
 /** A small environment whose best actions are known, so that an agent's can be judged. */
 export interface KnownAnswer extends Environment {

@@ -2,9 +2,9 @@
  * One PPO update in plain float64 TypeScript, written from docs/methods.md and not from the agent: gradients by central differences, no tensor library.
  * Reads the plain data of `PpoAgent.state()` before an update and says what the networks and Adam's moments are after it.
  */
-import { Random } from '../../random.js';
-import type { AgentState, RewardFunction, Transition } from '../agent.js';
-import { decodeFloats } from '../float-codec.js';
+import { Random } from '../../random';
+import type { AgentState, RewardFunction, Transition } from '../agent';
+import { decodeFloats } from '../float-codec';
 
 type Network = number[][]; // kernel 1, bias 1, kernel 2, bias 2
 

@@ -1,4 +1,4 @@
-import type { Agent, Environment, RewardFunction, Step, UpdateDiagnostics } from '../agent.js';
+import type { Agent, Environment, RewardFunction, Step, UpdateDiagnostics } from '../agent';
 
 export interface Episode {
   /** The actions as executed. */

@@ -1,9 +1,9 @@
-import { Random } from '../../random.js';
-import type { AgentState, Transition, UpdateDiagnostics } from '../agent.js';
-import { PpoAgent } from '../ppo.js';
-import type { TensorBackend } from '../tensor-backend.js';
-import { BudgetChain } from './known-answer.js';
-import { runEpisode } from './rollout.js';
+import { Random } from '../../random';
+import type { AgentState, Transition, UpdateDiagnostics } from '../agent';
+import { PpoAgent } from '../ppo';
+import type { TensorBackend } from '../tensor-backend';
+import { BudgetChain } from './known-answer';
+import { runEpisode } from './rollout';
 
 /** A fixed situation just before and just after one PPO update, for comparing implementations of it. */
 export interface UpdateScenario {
