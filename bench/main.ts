@@ -2,6 +2,7 @@
 import { type BenchArguments, parseArguments } from './bench';
 
 const benches: Readonly<Record<string, () => Promise<{ run(args: BenchArguments): Promise<void> }>>> = {
+  memory: () => import('./memory'),
   fuzz: () => import('./fuzz'),
   'lenet5-mnist': () => import('./lenet5-mnist'),
   'resnet20-cifar10': () => import('./resnet20-cifar10'),

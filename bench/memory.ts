@@ -5,6 +5,7 @@
 import { lenet5 } from '../src/engine/architectures/lenet5';
 import { Random } from '../src/engine/random';
 import { Trainer } from '../src/engine/training/trainer';
+import { type BenchArguments, printRow } from './bench';
 
 export interface MemoryFigures {
   readonly from: { readonly step: number; readonly bytes: number };
@@ -38,15 +39,14 @@ export async function measureTrainingMemory(steps: readonly [number, number] = [
   }
 }
 
-/** `memory [first step] [last step]` */
-export async function run(args: readonly string[]): Promise<void> {
-  const [first = 400, last = 1400] = args.map(Number);
-  if (!(first >= WINDOW && last >= first + WINDOW))
-    throw new RangeError(`give two steps at least ${WINDOW} apart, the first from ${WINDOW} on`);
-  const { from, to, growth } = await measureTrainingMemory([first, last]);
-  const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(1);
-  console.log(
-    `LeNet-5, batch 128, one thread, seed 1, Node ${process.version}: ${mib(from.bytes)} MiB after step ${from.step}, ` +
-      `${mib(to.bytes)} MiB after step ${to.step} (${growth >= 0 ? '+' : ''}${(100 * growth).toFixed(2)} %)`,
-  );
+/** Prints the resident set after step 400 and 1,400. */
+export async function run(args: BenchArguments): Promise<void> {
+  const { from, to, growth } = await measureTrainingMemory();
+  printRow(args, {
+    fromStep: from.step,
+    toStep: to.step,
+    fromMegabytes: from.bytes / 2 ** 20,
+    toMegabytes: to.bytes / 2 ** 20,
+    growthPercent: 100 * growth,
+  });
 }
