@@ -39,7 +39,7 @@ export async function run(args: BenchArguments): Promise<void> {
   const scale = Number(args.options['scale'] ?? 1);
   const rows = ROWS.filter((r) => !args.options['rows'] || args.options['rows'].split(',').includes(r.name));
   const errors = new Map<string, number[]>();
-  for (let seed = 1; seed <= args.seeds; seed++) {
+  for (let seed = Number(args.options['from'] ?? 1); seed <= args.seeds; seed++) {
     const folder = mkdtempSync(join(tmpdir(), 'espalier-bench-'));
     try {
       const started = performance.now();
