@@ -106,6 +106,7 @@ program
   .option('--reconstruct', 'rebuild the readers by least squares, as a run does; slower')
   .option('--multiple <number>', 'widths are rounded to this multiple; 1 for none (default: the config’s)')
   .option('--refresh', 'measure anew what is cached')
+  .option('--out <folder>', 'folder of the report and its curves (default .espalier/sensitivity/<model name>)')
   .addOption(setOption())
   .addOption(jsonOption('one JSON object'))
   .action(action(async (path: string, options) => (await import('./commands/sensitivity')).sensitivity(path, options)));

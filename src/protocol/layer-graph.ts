@@ -106,6 +106,19 @@ export const layerSensitivitySchema = z.object({
 });
 export type LayerSensitivity = z.output<typeof layerSensitivitySchema>;
 
+/** What the points of a scan depend on besides model and images. */
+export const sensitivityConditionsSchema = z.object({
+  /** Name of the data set. */
+  data: z.string(),
+  /** How channels were chosen: 'l1', … */
+  selection: z.string(),
+  /** Whether the readers were rebuilt by least squares. */
+  reconstruct: z.boolean(),
+  /** Where the scan was begun; absent where that was not kept. */
+  machine: z.string().optional(),
+});
+export type SensitivityConditions = z.output<typeof sensitivityConditionsSchema>;
+
 export const sensitivitySchema = z.object({
   modelPath: z.string(),
   sha256: z.string(),
@@ -114,6 +127,8 @@ export const sensitivitySchema = z.object({
   images: z.int().min(1),
   /** 'accuracy' with labels; 'agreement' with the original model without. */
   measure: z.enum(['accuracy', 'agreement']),
+  /** Absent where a scan was kept without them. */
+  conditions: sensitivityConditionsSchema.optional(),
   groups: z.array(groupSensitivitySchema),
   layers: z.array(layerSensitivitySchema),
   /** Points done and planned: less than all while a scan runs or was stopped. */

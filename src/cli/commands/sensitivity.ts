@@ -1,9 +1,13 @@
-/** `espalier sensitivity <model|config>`: accuracy with each group pruned alone and each layer quantised alone. */
+/** `espalier sensitivity <model|config>`: accuracy with each group pruned alone and each layer quantised alone; printed, and as a report with curves. */
+import { join, resolve } from 'node:path';
 import { UserError } from '../../engine/errors';
+import type { ChannelGroup } from '../../engine/graph/channel-group';
 import { chooseData } from '../../engine/search/choose-data';
 import { formatPercent, formatSeconds } from '../../engine/search/figures';
 import { prepare } from '../../engine/search/prepare';
+import { modelName } from '../../engine/search/run-folder';
 import { SENSITIVITY_BITS, SENSITIVITY_RATIOS, scanSensitivity, sensitivityFolder } from '../../engine/search/sensitivity';
+import { writeSensitivityReport } from '../../engine/search/sensitivity-report';
 import type { Sensitivity } from '../../protocol/layer-graph';
 import { type ConfigOptions, configFrom } from '../config-input';
 import { interruptible } from '../interrupt';
@@ -21,6 +25,8 @@ export interface SensitivityCommandOptions extends ConfigOptions {
   readonly reconstruct?: boolean;
   readonly multiple?: string;
   readonly refresh?: boolean;
+  /** Folder of the report. */
+  readonly out?: string;
   readonly json?: boolean;
 }
 
@@ -29,13 +35,15 @@ export async function sensitivity(path: string, options: SensitivityCommandOptio
   const bits = numbers(options.bits, '--bits', (b) => Number.isInteger(b) && b >= 1 && b <= 8, 'from 1 to 8') ?? SENSITIVITY_BITS;
   const [images] = numbers(options.images, '--images', (n) => Number.isInteger(n) && n > 0, 'a whole number above 0') ?? [];
   const [multiple] = numbers(options.multiple, '--multiple', (n) => Number.isInteger(n) && n > 0, 'a whole number above 0') ?? [];
-  const { config, folder, dataFolder, notes } = await configFrom(path, options, chooseData);
+  const { config, folder, dataFolder, notes } = await configFrom(path, { ...options, out: undefined }, chooseData);
   const line = new ProgressLine();
   let scan: Sensitivity;
+  let groups: readonly ChannelGroup[] = [];
   try {
     scan = await interruptible(
       async (signal) => {
         const prepared = await prepare(config, { folder, dataFolder, threads: config.threads, signal });
+        groups = prepared.groups;
         if (!options.json) for (const n of [...notes, ...prepared.notes]) line.note(`note: ${n}`);
         return scanSensitivity(prepared, config, {
           images,
@@ -61,7 +69,11 @@ export async function sensitivity(path: string, options: SensitivityCommandOptio
   } finally {
     line.clear();
   }
-  process.stdout.write(options.json ? `${JSON.stringify(scan)}\n` : `${sensitivityText(scan)}\n`);
+  const out = options.out === undefined ? join(sensitivityFolder(folder), modelName(scan.modelPath)) : resolve(options.out);
+  const { report, image } = writeSensitivityReport(out, scan, groups);
+  process.stdout.write(
+    options.json ? `${JSON.stringify({ ...scan, report, image })}\n` : `${sensitivityText(scan)}\n\nReport: ${report}\nCurves: ${image}\n`,
+  );
 }
 
 function numbers(text: string | undefined, option: string, valid: (n: number) => boolean, what: string): number[] | undefined {

@@ -5,6 +5,7 @@ import { formatBytes, formatCount, formatMilliseconds, formatPercent, formatSeco
 import type { FinalResult, MeasuredFile } from './finish';
 import { thisMachine } from './recorder';
 import type { RunContext, StageEnd } from './run-context';
+import { sensitivitySection } from './sensitivity-report';
 import type { TargetResult } from './width-stage';
 
 export interface ReportFacts {
@@ -113,6 +114,7 @@ function reportText(context: RunContext, result: FinalResult, facts: ReportFacts
     }
     lines.push('');
   }
+  lines.push(...sensitivitySection(folder.path, prepared));
   if (prepared.frozen.length > 0) {
     lines.push('## Not pruned', '', ...prepared.frozen.map((f) => `- ${f.id} (${f.channels} channels): ${f.reason}`), '');
   }

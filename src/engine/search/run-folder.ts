@@ -5,16 +5,21 @@ import { deserialize, serialize } from 'node:v8';
 import { UserError } from '../errors';
 import { diskError, TEMPORARY, writeFileAtomic } from './atomic-file';
 
+/** What folders about a model are called: its file's name, without the ending and without what a file system may refuse. */
+export function modelName(modelPath: string): string {
+  // Every TensorFlow.js model is a model.json: its folder tells them apart.
+  const file = basename(modelPath);
+  const named = file === 'model.json' ? basename(dirname(resolve(modelPath))) : file.replace(/\.[^.]*$/, '');
+  return named.replaceAll(/[^\w.-]/g, '_') || 'model';
+}
+
 export class RunFolder {
   constructor(readonly path: string) {}
 
   /** Makes a new folder `<parent>/<model name>-<date>-<time>`, with a number behind it where that is taken. */
   static create(parent: string, modelPath: string, now: Date): RunFolder {
     const stamp = now.toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-');
-    // Every TensorFlow.js model is a model.json: its folder tells them apart.
-    const file = basename(modelPath);
-    const named = file === 'model.json' ? basename(dirname(resolve(modelPath))) : file.replace(/\.[^.]*$/, '');
-    const name = named.replaceAll(/[^\w.-]/g, '_') || 'model';
+    const name = modelName(modelPath);
     for (let i = 1; ; i++) {
       const path = resolve(parent, `${name}-${stamp}${i > 1 ? `-${i}` : ''}`);
       if (existsSync(path)) continue;

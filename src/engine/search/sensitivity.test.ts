@@ -44,7 +44,7 @@ async function prepared(name: string): Promise<Prepared> {
     frozen,
     layers: quantizableLayers(model),
     notes: [],
-    data: { search: set, labelled: true, calibration: { inputs, shape, count: 40 } },
+    data: { name: 'random', search: set, labelled: true, calibration: { inputs, shape, count: 40 } },
   } as unknown as Prepared;
 }
 
@@ -127,6 +127,8 @@ describe('the cache', () => {
     expect(scan.groups[0]).toMatchObject({ group: partial.groups[0].group, points: [{ accuracy: partial.groups[0].points[0].accuracy }] });
     const again = await scanSensitivity(p, config, { ...options, onProgress: () => expect.unreachable('everything was cached') });
     expect({ ...again, seconds: 0 }).toEqual({ ...scan, seconds: 0 });
+    const { seconds: _, ...kept } = cachedSensitivity(cacheFolder, p.sha256, channels)!;
+    expect(kept).toMatchObject({ groups: scan.groups, layers: scan.layers, conditions: scan.conditions });
     expect(readdirSync(cacheFolder)).toHaveLength(1);
   });
 

@@ -17,6 +17,7 @@ import { keptChannels } from '../pruning/round-widths';
 import { Random } from '../random';
 import { accuracyOf, type ScoringSet } from '../runtime/evaluate';
 import type { Prepared } from './prepare';
+import { thisMachine } from './recorder';
 import { SensitivityCache } from './sensitivity-cache';
 import { createSensitivityPool, type SensitivityPool } from './sensitivity-pool';
 import type { SensitivityUnit } from './sensitivity-unit';
@@ -84,6 +85,7 @@ export async function scanSensitivity(prepared: Prepared, config: Config, option
     sha256: prepared.sha256,
     images: set.count,
     measure: data.labelled ? 'accuracy' : 'agreement',
+    conditions: { data: data.name, selection: settings.selection, reconstruct: settings.reconstruct, machine: describeMachine() },
     key: contentKey(prepared, set, settings, config),
   });
   if (options.refresh) cache.clear();
@@ -110,6 +112,7 @@ export async function scanSensitivity(prepared: Prepared, config: Config, option
       baseline: cache.get(BASELINE) ?? 0,
       images: set.count,
       measure: data.labelled ? 'accuracy' : 'agreement',
+      conditions: cache.conditions,
       groups: groupPoints.filter((g) => g.points.length > 0),
       layers: layerPoints.filter((l) => l.points.length > 0),
       done: count(groupPoints) + count(layerPoints),
@@ -127,18 +130,22 @@ export async function scanSensitivity(prepared: Prepared, config: Config, option
   const chooser = new ChannelChooser(prepared, config, settings, threads, options.signal);
   try {
     options.signal?.throwIfAborted();
-    if (cache.get(BASELINE) === undefined) cache.put([[BASELINE, (await score({ kind: 'baseline' }))[0] / set.count]]);
+    if (cache.get(BASELINE) === undefined) {
+      cache.put([{ key: BASELINE, accuracy: (await score({ kind: 'baseline' }))[0] / set.count }]);
+    }
     for (const { group, points } of groups) {
       options.signal?.throwIfAborted();
       const missing = points.filter((p) => cache.get(groupKey(group.id, p.keep)) === undefined);
       if (missing.length === 0) continue;
       if (settings.reconstruct) {
-        for (const p of missing) cache.put([[groupKey(group.id, p.keep), await chooser.reconstructedAccuracy(group, p.keep, set)]]);
+        for (const { keep, ratio } of missing) {
+          cache.put([{ key: groupKey(group.id, keep), accuracy: await chooser.reconstructedAccuracy(group, keep, set), ratio }]);
+        }
       } else {
         const kept: number[][] = [];
         for (const p of missing) kept.push(await chooser.kept(group, p.keep));
         const right = await score({ kind: 'group', group: group.id, kept });
-        cache.put(missing.map((p, i) => [groupKey(group.id, p.keep), right[i] / set.count]));
+        cache.put(missing.map(({ keep, ratio }, i) => ({ key: groupKey(group.id, keep), accuracy: right[i] / set.count, ratio })));
       }
       options.onProgress?.(result());
     }
@@ -147,7 +154,7 @@ export async function scanSensitivity(prepared: Prepared, config: Config, option
       const missing = bits.filter((b) => cache.get(layerKey(name, b)) === undefined);
       if (missing.length === 0) continue;
       const right = await score({ kind: 'layer', layer: name, bits: missing });
-      cache.put(missing.map((b, i) => [layerKey(name, b), right[i] / set.count]));
+      cache.put(missing.map((b, i) => ({ key: layerKey(name, b), accuracy: right[i] / set.count })));
       options.onProgress?.(result());
     }
     return result();
@@ -160,6 +167,11 @@ export async function scanSensitivity(prepared: Prepared, config: Config, option
 const BASELINE = 'baseline';
 const groupKey = (group: string, keep: number): string => `group:${group}:${keep}`;
 const layerKey = (layer: string, bits: number): string => `layer:${layer}:${bits}`;
+
+function describeMachine(): string {
+  const { cpu, cores, platform, architecture } = thisMachine();
+  return `${cpu}, ${cores} cores, ${platform} ${architecture}`;
+}
 
 function chosen<T>(all: readonly T[], wanted: readonly string[] | undefined, nameOf: (item: T) => string, what: string): readonly T[] {
   if (!wanted) return all;
