@@ -48,7 +48,7 @@ export class WorkerServer {
   ) {
     this.queue = new RunQueue({
       threads,
-      changed: (snapshot) => void connection.sendNotification(messages.runChanged, snapshot),
+      changed: (snapshot) => this.tell(connection.sendNotification(messages.runChanged, snapshot)),
       log: (level, message) => this.log(level, message),
     });
   }
@@ -123,7 +123,12 @@ export class WorkerServer {
 
   log(level: messages.LogLevel, message: string): void {
     if (LEVELS.indexOf(level) >= LEVELS.indexOf(this.settings.logLevel))
-      void this.connection.sendNotification(messages.log, { level, message });
+      this.tell(this.connection.sendNotification(messages.log, { level, message }));
+  }
+
+  /** Once the parent is gone nobody listens, while the runs are still being put in order: that is no reason to die. */
+  private tell(sending: Promise<void>): void {
+    sending.catch(() => undefined);
   }
 
   private failure(e: unknown): ResponseError<messages.UserErrorData> {
@@ -245,7 +250,7 @@ export class WorkerServer {
     const config = await this.sensitivityConfig(modelPath, configPath);
     const tell = (message: string, fraction?: number): void => {
       if (progressToken !== undefined)
-        void this.connection.sendNotification(messages.progress, { token: progressToken, message, fraction });
+        this.tell(this.connection.sendNotification(messages.progress, { token: progressToken, message, fraction }));
     };
     tell('Reading model and data');
     const prepared = await prepare(config, { folder, dataFolder: this.settings.dataFolder, threads: config.threads, signal });
@@ -258,7 +263,7 @@ export class WorkerServer {
       signal,
       onProgress: (s) => {
         tell(`${s.done} of ${s.total} points`, s.total > 0 ? s.done / s.total : undefined);
-        void this.connection.sendNotification(messages.sensitivityChanged, s);
+        this.tell(this.connection.sendNotification(messages.sensitivityChanged, s));
       },
     });
   }

@@ -1,4 +1,5 @@
 /** The loop of every stage: parallel actors act in lockstep, so that the result never depends on which of them is faster. */
+import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import type { Agent, Environment, Outcome, RewardFunction, Step, Transition, UpdateDiagnostics } from '../agents/agent';
 
 export type Credit = 'step' | 'episode' | 'episode-chain';
@@ -34,6 +35,8 @@ export async function runEpisodes(options: EpisodeOptions): Promise<number> {
   const { agent, environments, reward, credit } = options;
   let ended = options.done ?? 0;
   while (ended < options.episodes && !options.stop?.(1)) {
+    // Where every policy was scored before, nothing else lets events in: a request to stop, or the end of the parent, would wait for the last episode.
+    await yieldToEvents();
     options.signal?.throwIfAborted();
     const actors = environments.slice(
       0,
