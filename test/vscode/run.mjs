@@ -1,6 +1,6 @@
 /**
- * The extension in real VS Code: in the extension host (suite/), and from outside as a person uses it (person.mjs).
- * Usage: node test/vscode/run.mjs [--only TEXT] [--suite trusted|untrusted|person|vsix]
+ * The extension in real VS Code: in the extension host (suite/), and from outside as a person uses it (person.mjs, restart.mjs).
+ * Usage: node test/vscode/run.mjs [--only TEXT] [--suite trusted|untrusted|person|restart|vsix]
  * Expects dist/ to be built. Prints each test; the exit code is 1 where any failed. The suite `vsix` runs only where it is named: it packs first.
  */
 import { execFileSync } from 'node:child_process';
@@ -10,16 +10,11 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ensureInstalled } from './install.mjs';
 import { cache, fakePython, freshWorkspace, prepare } from './prepare.mjs';
+import { SUITES } from './settings.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '..', '..');
 const SUITE_TIMEOUT = 600_000;
-
-const UNTRUSTED = {
-  'security.workspace.trust.enabled': true,
-  'security.workspace.trust.startupPrompt': 'never',
-  'security.workspace.trust.banner': 'never',
-};
 
 const { values: options } = parseArgs({ options: { only: { type: 'string' }, suite: { type: 'string' } } });
 
@@ -78,12 +73,11 @@ async function runSuite(suite, settings) {
   return !failed && report.results.every(({ ok }) => ok);
 }
 
-/** As a person would: the extension from source, or installed from its package. */
-async function runPerson(name, server) {
-  const { useAsPerson } = await import('./person.mjs');
+/** One test from outside the window; `use` returns what it saw. */
+async function runFromOutside(name, use) {
   const started = Date.now();
   try {
-    for (const note of await useAsPerson(server)) console.log(`   ${note}`);
+    for (const note of await use()) console.log(`   ${note}`);
     counts.push({ name, ok: true });
     console.log(` ✓ ${name} (${Date.now() - started} ms)`);
     return true;
@@ -93,6 +87,14 @@ async function runPerson(name, server) {
     return false;
   }
 }
+
+/** As a person would: the extension from source, or installed from its package. */
+const runPerson = (name, from) => runFromOutside(name, async () => (await import('./person.mjs')).useAsPerson(from));
+
+const runRestart = () =>
+  runFromOutside('a window reloaded, closed and opened anew during a run', async () =>
+    (await import('./restart.mjs')).restartWindow({ development: root }),
+  );
 
 async function runVsix() {
   const { installVsix } = await import('./server.mjs');
@@ -109,12 +111,13 @@ const counts = [];
 ensureInstalled();
 await prepare();
 const suites = {
-  trusted: () => runSuite('trusted', {}),
-  untrusted: () => runSuite('untrusted', UNTRUSTED),
+  trusted: () => runSuite('trusted', SUITES.trusted),
+  untrusted: () => runSuite('untrusted', SUITES.untrusted),
   person: () => runPerson('a person, from the lens to the export', { development: root }),
+  restart: runRestart,
   vsix: runVsix,
 };
-const chosen = options.suite ? [options.suite] : ['trusted', 'untrusted', 'person'];
+const chosen = options.suite ? [options.suite] : ['trusted', 'untrusted', 'person', 'restart'];
 let ok = true;
 for (const name of chosen) {
   if (!suites[name]) throw new Error(`there is no suite ${name}; known: ${Object.keys(suites).join(', ')}`);

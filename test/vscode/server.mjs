@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nodeBinary, vscodeFolder } from './install.mjs';
+import { SETTINGS } from './settings.mjs';
 
 const START_TIMEOUT = 60_000;
 
@@ -15,20 +16,6 @@ const freePort = () =>
       probe.close(() => resolve(port));
     });
   });
-
-/** Settings of every test: no network, no welcome pages, a fixed theme. */
-const SETTINGS = {
-  'security.workspace.trust.enabled': false,
-  'chat.disableAIFeatures': true,
-  'workbench.startupEditor': 'none',
-  'workbench.tips.enabled': false,
-  'workbench.secondarySideBar.defaultVisibility': 'hidden',
-  'workbench.colorTheme': 'Default Dark Modern',
-  'telemetry.telemetryLevel': 'off',
-  'update.mode': 'none',
-  'extensions.autoCheckUpdates': false,
-  'git.enabled': false,
-};
 
 /** A fresh home for a server; `remove` takes it away. */
 export function freshHome() {
@@ -41,14 +28,14 @@ export function freshHome() {
 }
 
 /**
- * Starts the server. `env` reaches the extension host.
- * @returns port, and `stop`, which ends the server and removes its home
+ * Starts the server. `env` reaches the extension host. A window finds its state again where the server comes back on the same port.
+ * @returns port, and `stop`, which ends the server and removes its home, unless that is kept for another
  */
-export async function startServer({ env = {}, settings = {}, home = freshHome() } = {}) {
+export async function startServer({ env = {}, settings = {}, home = freshHome(), port: wanted } = {}) {
   const user = join(home.home, 'user');
   mkdirSync(join(user, 'User'), { recursive: true });
   writeFileSync(join(user, 'User', 'settings.json'), JSON.stringify({ ...SETTINGS, ...settings }));
-  const port = await freePort();
+  const port = wanted ?? (await freePort());
   const child = spawn(
     nodeBinary,
     [
@@ -70,13 +57,13 @@ export async function startServer({ env = {}, settings = {}, home = freshHome() 
     }
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  const stop = () =>
+  const stop = ({ keepHome = false } = {}) =>
     new Promise((resolve) => {
       const finish = () => {
-        home.remove();
+        if (!keepHome) home.remove();
         resolve();
       };
-      if (child.exitCode !== null) return finish();
+      if (child.exitCode !== null || child.signalCode !== null) return finish();
       child.once('exit', finish);
       child.kill('SIGTERM');
       setTimeout(() => child.kill('SIGKILL'), 5000).unref();

@@ -37,7 +37,9 @@ export async function launchBrowser() {
  */
 export async function openWindow(server, { folder, development, tests, onLog, size = { width: 1400, height: 900 } }) {
   const browser = await launchBrowser();
-  const page = await browser.newPage({ viewport: size });
+  // A context of its own, so that further windows can share its storage.
+  const context = await browser.newContext({ viewport: size });
+  const page = await context.newPage();
   let finish;
   const exitCode = new Promise((resolve) => {
     finish = resolve;
