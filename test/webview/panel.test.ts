@@ -60,11 +60,11 @@ describe('a run', () => {
     await page.getByText('The model is being read.').waitFor();
     await page.getByText('The model is being prepared').waitFor();
     await panel.post({ type: 'graph', graph: resnet.graph });
-    expect(await panel.card('conv1').innerText()).toContain('open');
+    await expect.poll(() => panel.card('conv1').innerText()).toContain('open');
 
     await panel.post({ type: 'run', run: resnet.at(1) });
-    expect(await page.locator('header').innerText()).toMatch(/episode\s+1\s\/\s100/);
-    expect(await page.locator('header').innerText()).toContain('not known yet');
+    await expect.poll(() => page.locator('header').innerText()).toMatch(/episode\s+1\s\/\s100/);
+    await expect.poll(() => page.locator('header').innerText()).toContain('not known yet');
 
     const run = resnet.at(60);
     await panel.post({ type: 'run', run });
@@ -73,27 +73,27 @@ describe('a run', () => {
     expect(ratio).toBeGreaterThan(0);
     expect((await panel.card('conv1').innerText()).replaceAll('\u00a0', ' ')).toContain(`−${Math.round(ratio * 100)} %`);
     expect((await panel.card('conv1').innerText()).replace(/\s/g, '')).toContain(`16→${kept}`);
-    expect(await page.locator('.shown').innerText()).toBe('Being tried in episode 61');
+    await expect.poll(() => page.locator('.shown').innerText()).toBe('Being tried in episode 61');
 
     await panel.post({ type: 'run', run: resnet.at(140) });
-    expect(await panel.card('conv1').locator('.bits').innerText()).toBe(`${resnet.at(140).current!.bits['conv1']}\u00a0bit`);
-    expect(await page.locator('header').innerText()).toContain('Bit-width search');
-    expect(await page.getByRole('status').innerText()).toBe('resnet20: Bit-width search');
+    await expect.poll(() => panel.card('conv1').locator('.bits').innerText()).toBe(`${resnet.at(140).current!.bits['conv1']}\u00a0bit`);
+    await expect.poll(() => page.locator('header').innerText()).toContain('Bit-width search');
+    await expect.poll(() => page.getByRole('status').innerText()).toBe('resnet20: Bit-width search');
 
     await panel.post({ type: 'run', run: resnet.at(200, { status: 'finished', goalMet: true }) });
-    expect(await page.locator('header').innerText()).toMatch(/Finished[\s\S]*goal\s+met/);
-    expect(await page.locator('.shown').innerText()).toContain('Best candidate');
-    expect(await page.locator('[data-action="stopRun"]').count()).toBe(0);
+    await expect.poll(() => page.locator('header').innerText()).toMatch(/Finished[\s\S]*goal\s+met/);
+    await expect.poll(() => page.locator('.shown').innerText()).toContain('Best candidate');
+    await expect.poll(() => page.locator('[data-action="stopRun"]').count()).toBe(0);
   });
 
   test('a snapshot that is older than the one shown is dropped, also in a whole show', async () => {
     const { page } = await open();
     await panel.post({ type: 'run', run: resnet.at(20) });
-    expect(await page.locator('header').innerText()).toMatch(/40\s\/\s100/);
+    await expect.poll(() => page.locator('header').innerText()).toMatch(/40\s\/\s100/);
     await panel.post(show({ run: resnet.at(30) }));
-    expect(await page.locator('header').innerText()).toMatch(/40\s\/\s100/);
+    await expect.poll(() => page.locator('header').innerText()).toMatch(/40\s\/\s100/);
     await panel.post({ type: 'run', run: resnet.at(150) });
-    expect(await page.locator('header').innerText()).toMatch(/50\s\/\s100/);
+    await expect.poll(() => page.locator('header').innerText()).toMatch(/50\s\/\s100/);
   });
 
   test('a message that is none is reported and changes nothing', async () => {
@@ -102,7 +102,7 @@ describe('a run', () => {
     await panel.post({ type: 'run', run: { revision: 'many' } });
     await panel.post('hello');
     await panel.post(null);
-    expect(await page.locator('#panel').innerText()).toBe(before);
+    await expect.poll(() => page.locator('#panel').innerText()).toBe(before);
     const errors = await panel.sent('viewError');
     expect(errors).toHaveLength(3);
     expect(errors[0].message).toContain('run.');
@@ -135,7 +135,7 @@ describe('a run', () => {
 describe('the graph', () => {
   test('blocks fold and unfold, and a layer that is clicked shows all that is known of it', async () => {
     const { page } = await open();
-    expect(await panel.card('layer2.0.conv1').count()).toBe(0);
+    await expect.poll(() => panel.card('layer2.0.conv1').count()).toBe(0);
     await panel.card('scope:layer2/0').dblclick();
     await panel.card('layer2.0.conv1').click();
     const details = page.locator('.details');
@@ -145,8 +145,8 @@ describe('the graph', () => {
     expect(text).toContain('layer2.0.conv1 out, layer2.0.relu1, layer2.0.conv2 in');
     expect(text).toMatch(/MACs\s+1\.18 M/);
     expect(text).toContain('Accuracy with this alone changed, on 1,000 images.');
-    expect(await details.getByRole('img', { name: /Accuracy: untouched 91\.6.*50.*pruned/ }).count()).toBe(1);
-    expect(await details.getByRole('img', { name: /Choices over 140 episodes/ }).count()).toBe(1);
+    await expect.poll(() => details.getByRole('img', { name: /Accuracy: untouched 91\.6.*50.*pruned/ }).count()).toBe(1);
+    await expect.poll(() => details.getByRole('img', { name: /Choices over 140 episodes/ }).count()).toBe(1);
     await page.getByRole('button', { name: 'Fold layer2.0' }).click();
     await expect.poll(() => panel.card('layer2.0.conv1').count()).toBe(0);
     await details.getByRole('heading', { name: 'layer2.0' }).waitFor();
@@ -156,7 +156,7 @@ describe('the graph', () => {
     const { page } = await open({ show: show({ graph: lenet.graph, run: null, sensitivity: null }) });
     await panel.card('fc3').click();
     await page.getByText("its channels are the model's output 'output'").waitFor();
-    expect(await page.locator('.details').innerText()).toContain('Not analysed yet.');
+    await expect.poll(() => page.locator('.details').innerText()).toContain('Not analysed yet.');
   });
 
   test('is walked by keyboard alone', async () => {
@@ -182,7 +182,7 @@ describe('the graph', () => {
       .toBe(true);
     await tree.press('Enter');
     await page.getByRole('heading', { name: 'fc', exact: true }).waitFor();
-    expect(await panel.card('fc').getAttribute('aria-selected')).toBe('true');
+    await expect.poll(() => panel.card('fc').getAttribute('aria-selected')).toBe('true');
     // Beside one another: left and right.
     await panel.post({ type: 'selectNode', node: 'layer2.0.conv2' });
     await tree.press('ArrowRight');
@@ -225,7 +225,7 @@ describe('the graph', () => {
     expect(most).toBeLessThan(1500);
     // It did move: other cards than at first were drawn.
     expect(seen.size).toBeGreaterThan(100);
-    expect(await page.locator('.far').getAttribute('d')).toMatch(/^M/);
+    await expect.poll(() => page.locator('.far').getAttribute('d')).toMatch(/^M/);
     // A rectangle of the overview can be chosen like a card.
     const far = (await tree.boundingBox())!;
     const path = (await page.locator('.far').boundingBox())!;
@@ -235,7 +235,7 @@ describe('the graph', () => {
 
   test('without a layout is a list', async () => {
     const { page } = await open({ show: show({ graph: chainGraph(400, false), run: null, sensitivity: null }) });
-    expect(await page.locator('.layer-list tbody tr').count()).toBe(300);
+    await expect.poll(() => page.locator('.layer-list tbody tr').count()).toBe(300);
     await page.getByRole('button', { name: 'Show 100 more' }).click();
     await expect.poll(() => page.locator('.layer-list tbody tr').count()).toBe(400);
     await page.getByRole('button', { name: 'conv399' }).click();
@@ -290,7 +290,7 @@ describe('the Pareto front', () => {
     await list.press('ArrowRight');
     await list.press('Enter');
     await expect.poll(() => page.locator(`#pareto-${front[1].id}`).getAttribute('aria-selected')).toBe('true');
-    expect(await page.locator('.shown').innerText()).toContain('Chosen candidate');
+    await expect.poll(() => page.locator('.shown').innerText()).toContain('Chosen candidate');
     await list.press('Escape');
     await expect.poll(() => page.locator('.shown').innerText()).toContain('Being tried');
     await page.getByRole('button', { name: 'Weight bytes' }).click();
@@ -314,7 +314,7 @@ describe('overrides', () => {
     await page.getByRole('combobox', { name: 'Weight bits of conv1' }).selectOption('4');
     await expect.poll(async () => (await panel.sent('setOverride')).at(-1)?.override).toEqual({ ratio: 0.6, bits: 4 });
     await panel.post({ type: 'overrides', overrides: { conv1: { ratio: 0.6, bits: 4 } } });
-    expect(await panel.card('conv1').innerText()).toContain('override: ratio 60');
+    await expect.poll(() => panel.card('conv1').innerText()).toContain('override: ratio 60');
     await page.getByRole('combobox', { name: 'Channels of conv1' }).selectOption('Skip this layer');
     await expect.poll(async () => (await panel.sent('setOverride')).at(-1)?.override).toEqual({ skip: true });
     await panel.post({ type: 'overrides', overrides: { 'conv*': { skip: true } } });
@@ -336,7 +336,7 @@ describe('a model without a run', () => {
     const text = (await page.locator('#panel').innerText()).replaceAll('\u00a0', ' ');
     expect(text).toMatch(/parameters\s+61\.7 K/);
     expect(text).toContain('118 K MACs');
-    expect(await page.locator('.charts').count()).toBe(0);
+    await expect.poll(() => page.locator('.charts').count()).toBe(0);
     await page.getByRole('button', { name: 'Compress this model…' }).click();
     await page.getByRole('button', { name: 'Analyze layer sensitivity' }).click();
     await expect.poll(async () => (await panel.sent('compressModel')).length).toBe(1);
@@ -357,7 +357,7 @@ describe('a model without a run', () => {
     const [{ id }] = await panel.sent('requestSensitivity');
     await panel.post({ type: 'response', id });
     await expect.poll(() => page.getByRole('status').textContent()).toBe('The sensitivity of conv2 is known.');
-    expect(await page.getByRole('button', { name: 'Stop analysis' }).count()).toBe(0);
+    await expect.poll(() => page.getByRole('button', { name: 'Stop analysis' }).count()).toBe(0);
   });
 
   test('and without a model says what to do', async () => {
@@ -382,7 +382,7 @@ describe('view state', () => {
       await panel.settled();
       await page.getByRole('heading', { name: 'layer2.0.conv2' }).waitFor();
       expect(await page.locator('.graph-world').evaluate((world) => (world as HTMLElement).style.transform)).toBe(before);
-      expect(await page.locator('.shown').innerText()).toContain('Chosen candidate');
+      await expect.poll(() => page.locator('.shown').innerText()).toContain('Chosen candidate');
       const [ready] = await panel.sent('ready');
       expect(ready.state).toMatchObject({
         selectedNode: 'layer2.0.conv2',
