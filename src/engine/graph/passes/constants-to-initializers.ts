@@ -1,6 +1,7 @@
 import { attr, type Model, type Node, withGraph } from '../../onnx/model';
 import { elementCount, Tensor } from '../../onnx/tensor';
 import { inferTypes } from '../infer';
+import { transposedTensor } from './axis-order';
 import { type Pass, readValues } from './pass';
 
 /**
@@ -51,31 +52,11 @@ function rearranged(
   if (!tensor || tensor.type === 'string' || node.domain !== '') return undefined;
   if (node.opType === 'Transpose') {
     const perm = attr.ints(node, 'perm') ?? tensor.dims.map((_, i) => tensor.dims.length - 1 - i);
-    return transposed(tensor, perm);
+    return tensor.size === 0 || tensor.bytes.byteLength % tensor.size !== 0 ? undefined : transposedTensor(tensor, perm);
   }
   if (!['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze'].includes(node.opType)) return undefined;
   if (!shape?.every((d): d is number => typeof d === 'number') || elementCount(shape) !== tensor.size) return undefined;
   return tensor.reshaped(shape);
-}
-
-function transposed(tensor: Tensor, perm: readonly number[]): Tensor | undefined {
-  const { dims, size } = tensor;
-  if (size === 0 || tensor.bytes.byteLength % size !== 0) return undefined;
-  const width = tensor.bytes.byteLength / size;
-  const strides = dims.map((_, i) => elementCount(dims.slice(i + 1)));
-  const target = perm.map((p) => dims[p]);
-  const bytes = new Uint8Array(tensor.bytes.byteLength);
-  const index = new Array<number>(dims.length).fill(0);
-  for (let at = 0, from = 0; at < size; at++) {
-    for (let b = 0; b < width; b++) bytes[at * width + b] = tensor.bytes[from * width + b];
-    for (let axis = target.length - 1; axis >= 0; axis--) {
-      from += strides[perm[axis]];
-      if (++index[axis] < target[axis]) break;
-      from -= strides[perm[axis]] * target[axis];
-      index[axis] = 0;
-    }
-  }
-  return new Tensor(tensor.name, tensor.type, target, bytes);
 }
 
 /** Case 3. Float results stay nodes unless they are small, so that files do not grow. */
