@@ -1,6 +1,7 @@
 // Bundles the command line, the worker with its threads, the benchmarks, the extension host and the web view into dist/.
 // Usage: node esbuild.mjs [--watch] [--quiet] [--production] [--only=cli,worker,…] [--outdir=dist]
-import { existsSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { build, context } from 'esbuild';
 
 const watch = process.argv.includes('--watch');
@@ -27,8 +28,14 @@ const hdf5 = {
   setup: (build) => build.onResolve({ filter: /^h5wasm$/ }, () => ({ path: './h5wasm.mjs', external: true })),
 };
 
+// The JPEG decoder reads `import.meta`, so it is a module of its own, with its WebAssembly beside it.
+const mozjpeg = {
+  name: 'mozjpeg',
+  setup: (build) => build.onResolve({ filter: /\/mozjpeg$/ }, () => ({ path: './mozjpeg.mjs', external: true })),
+};
+
 // Native packages stay outside; tfjs-node is looked for at run time and may be absent.
-const external = ['onnxruntime-node', '@tensorflow/tfjs-node', 'sharp', 'vscode'];
+const external = ['onnxruntime-node', '@tensorflow/tfjs-node', 'vscode'];
 
 const node = (name, entry) => ({
   ...shared,
@@ -38,7 +45,7 @@ const node = (name, entry) => ({
   external,
   // Its UMD build hides its requires from the bundler.
   alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
-  plugins: [hdf5],
+  plugins: [hdf5, mozjpeg],
   entryPoints: { [name]: entry },
   outdir,
 });
@@ -61,6 +68,15 @@ const bundles = [
     entryPoints: { h5wasm: 'node_modules/h5wasm/dist/esm/hdf5_hl.js' },
     outdir,
   },
+  {
+    ...shared,
+    platform: 'node',
+    target: 'node20',
+    format: 'esm',
+    outExtension: { '.js': '.mjs' },
+    entryPoints: { mozjpeg: 'src/engine/data/mozjpeg.ts' },
+    outdir,
+  },
   node('extension', 'src/extension.ts'),
   // What only configs and panels need: the extension loads it with the first of them.
   node('config-language', 'src/host/config-language.ts'),
@@ -77,6 +93,8 @@ const bundles = [
   Object.entries(options.entryPoints).every(([name, entry]) => existsSync(entry) && (only === undefined || only.includes(name))),
 );
 
+mkdirSync(outdir, { recursive: true });
+copyFileSync('node_modules/@jsquash/jpeg/codec/dec/mozjpeg_dec.wasm', join(outdir, 'mozjpeg_dec.wasm'));
 if (watch) {
   for (const options of bundles) await (await context({ ...options, logLevel: 'info' })).watch();
 } else {

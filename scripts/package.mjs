@@ -27,7 +27,7 @@ const TARGETS = {
 const BUDGETS = { linuxX64: 30_000_000, host: 300_000, webview: 500_000 };
 
 /** Bundles that the extension needs; benchmarks stay out. */
-const BUNDLES = /^(?!bench)[\w-]+\.m?js$|^webview[\\/][\w.-]+\.(js|css|ttf|woff2?)$/;
+const BUNDLES = /^(?!bench)[\w-]+\.(m?js|wasm)$|^webview[\\/][\w.-]+\.(js|css|ttf|woff2?)$/;
 
 const { values: options } = parseArgs({
   options: { target: { type: 'string', multiple: true }, out: { type: 'string', default: 'packages' } },
