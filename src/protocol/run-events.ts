@@ -150,7 +150,11 @@ export const finishedEventSchema = event('finished', {
 });
 
 /** Stopped or killed; it can be resumed. */
-export const interruptedEventSchema = event('interrupted', { reason: z.string() });
+export const interruptedEventSchema = event('interrupted', {
+  reason: z.string(),
+  /** True where a person asked for it. */
+  asked: z.boolean().optional(),
+});
 
 /** Cannot go on: one sentence, and the next step. */
 export const failedEventSchema = event('failed', { reason: z.string(), hint: z.string().optional() });

@@ -17,6 +17,8 @@ export const runSummarySchema = z.object({
   status: runStatusSchema,
   /** Why it was interrupted or failed, in one sentence. */
   reason: z.string().optional(),
+  /** True for an interrupted run that a person stopped: it is paused, and nothing is wrong. */
+  paused: z.boolean().optional(),
   /** ISO 8601. */
   startedAt: z.string(),
   endedAt: z.string().optional(),

@@ -6,12 +6,12 @@ const connection = createMessageConnection(new IPCMessageReader(process), new IP
 const server = new WorkerServer(connection, threadFilesIn(__dirname));
 
 let closing = false;
-async function close(): Promise<void> {
+async function close(reason: string): Promise<void> {
   if (closing) return;
   closing = true;
-  await server.close();
+  await server.close(reason);
   process.exit(0);
 }
-process.on('disconnect', () => void close());
-process.on('SIGTERM', () => void close());
+process.on('disconnect', () => void close('the window was closed or reloaded'));
+process.on('SIGTERM', () => void close('its process was asked to end'));
 server.listen();

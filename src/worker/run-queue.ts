@@ -1,14 +1,13 @@
 /** The runs of this worker: one at a time, the others wait; each change is told as a whole snapshot, a few times a second at most. */
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { version } from '../../package.json';
 import { prepare } from '../engine/search/prepare';
-import { thisMachine } from '../engine/search/recorder';
 import { resumeRun, startRun } from '../engine/search/run';
 import { RunFolder } from '../engine/search/run-folder';
+import { interruptionOf, RunStopped } from '../engine/search/run-stopped';
 import { readRunEvents, SnapshotBuilder } from '../engine/search/snapshot';
 import type { Config } from '../protocol/config';
-import { JOURNAL_FORMAT, type RunEvent } from '../protocol/run-events';
+import type { RunEvent } from '../protocol/run-events';
 import type { RunSnapshot, RunSummary } from '../protocol/run-summary';
 import type { LogLevel } from '../protocol/worker-messages';
 
@@ -105,9 +104,9 @@ export class RunQueue {
     return run && this.snapshot(run);
   }
 
-  /** Ends every run, for a shutdown. */
-  async stopAll(): Promise<void> {
-    for (const run of this.runs.values()) run.controller.abort(new Error('the worker is shutting down'));
+  /** Ends every run, for a shutdown. @param reason why, in words for the journal */
+  async stopAll(reason: string): Promise<void> {
+    for (const run of this.runs.values()) run.controller.abort(new RunStopped(reason));
     await Promise.all([...this.runs.values()].map((r) => r.ended));
   }
 
@@ -117,20 +116,7 @@ export class RunQueue {
     const made = RunFolder.create(resolve(folder, config.output.folder), prepared.modelPath, new Date());
     made.writeJson(made.config, { config: { ...config, model: prepared.modelPath }, folder: resolve(folder), configPath, dataFolder });
     writeFileSync(made.journal, '');
-    const builder = new SnapshotBuilder(made.path);
-    builder.add({
-      type: 'header',
-      format: JOURNAL_FORMAT,
-      id: made.id,
-      config: config as unknown as Record<string, unknown>,
-      configPath,
-      model: { path: prepared.modelPath, sha256: prepared.sha256 },
-      seed: config.seed,
-      versions: { espalier: version, node: process.versions.node },
-      backend: '',
-      machine: thisMachine(),
-      startedAt: new Date().toISOString(),
-    });
+    const builder = readRunEvents(made.path);
     this.schedule(made.path, builder);
     return { runId: made.id, folder: made.path };
   }
@@ -138,11 +124,12 @@ export class RunQueue {
   private schedule(path: string, builder: SnapshotBuilder | undefined): void {
     const controller = new AbortController();
     const run = this.add(path, controller, 'queued', builder);
+    run.builder.reopen();
     this.send(run);
     run.ended = this.work(async () => {
       try {
         if (controller.signal.aborted) {
-          run.builder.add({ type: 'interrupted', reason: 'stopped by the user' });
+          run.builder.add(interruptionOf(controller.signal));
           return;
         }
         run.state = 'running';

@@ -115,9 +115,9 @@ export class WorkerServer {
     connection.listen();
   }
 
-  /** Ends every run with all of it on disk. */
-  async close(): Promise<void> {
-    await this.queue.stopAll();
+  /** Ends every run with all of it on disk. @param reason why, in words for their journals */
+  async close(reason: string): Promise<void> {
+    await this.queue.stopAll(reason);
     this.connection.dispose();
   }
 

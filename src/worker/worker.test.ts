@@ -1,5 +1,6 @@
 /** The worker as the extension runs it: forked, over JSON-RPC. */
 import { type ChildProcess, execFileSync, fork } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -15,6 +16,7 @@ import { version } from '../../package.json';
 import { lenet5 } from '../engine/architectures/lenet5';
 import { saveModel } from '../engine/onnx/file';
 import { Random } from '../engine/random';
+import { readRunSnapshot } from '../engine/search/snapshot';
 import { layerGraphSchema, type Sensitivity } from '../protocol/layer-graph';
 import { type RunSnapshot, runSnapshotSchema } from '../protocol/run-summary';
 import * as messages from '../protocol/worker-messages';
@@ -124,7 +126,7 @@ describe('the worker', () => {
     expect((await until(short, (s) => s.summary.status === 'queued')).summary).toMatchObject({ name: 'net', status: 'queued' });
     await until(long, (s) => s.episodes.length > 0);
     const stopped = await connection.sendRequest(messages.stopRun, { folder: long });
-    expect(stopped).toMatchObject({ status: 'interrupted', resumable: true });
+    expect(stopped).toMatchObject({ status: 'interrupted', reason: 'stopped by the user', paused: true, resumable: true });
 
     const finished = await until(short, (s) => s.summary.status === 'finished');
     expect(() => runSnapshotSchema.parse(finished)).not.toThrow();
@@ -188,4 +190,33 @@ describe('the worker', () => {
     expect(whole.groups[0].points).toMatchObject(partial.groups[0].points.map(({ channels, accuracy }) => ({ channels, accuracy })));
     expect(readdirSync(join(folder, '.espalier', 'sensitivity'))).toHaveLength(1);
   });
+
+  it('puts its runs in order when the window is gone, and says what became of them', async () => {
+    const begin = async (): Promise<string> => {
+      const result = await connection.sendRequest(messages.startRun, { configText: text(500), folder });
+      if (!result.started) throw new Error(result.message);
+      return result.folder;
+    };
+    const running = await begin();
+    await until(running, (s) => s.episodes.length > 0);
+    const queued = await begin();
+    const gone = once(child, 'exit');
+    child.disconnect();
+    expect(await gone).toEqual([0, null]);
+    expect(readRunSnapshot(running)!.summary).toMatchObject({
+      status: 'interrupted',
+      reason: 'the window was closed or reloaded',
+      paused: undefined,
+      resumable: true,
+    });
+    // Nothing of it is lost either: its config says what it is.
+    expect(readRunSnapshot(queued)!.summary).toMatchObject({
+      name: 'net',
+      method: 'two-stage-ppo',
+      status: 'interrupted',
+      reason: 'it had not begun yet',
+      episodes: 500,
+      resumable: true,
+    });
+  }, 30_000);
 });

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cache, freshWorkspace } from './prepare.mjs';
 import { freshHome, startServer } from './server.mjs';
-import { openWindow, webview } from './window.mjs';
+import { notification, openWindow, webview } from './window.mjs';
 
 const PATIENCE = 60_000;
 /** For the rest of the run. */
@@ -122,13 +122,19 @@ export async function restartWindow({ development }) {
     await server.stop({ keepHome: true });
     const second = await interruption(folder, 2);
     assert.ok(episodesOf(second) < 2 * EPISODES, 'the run was still going');
+    assert.deepEqual(
+      second.filter(({ type }) => type === 'interrupted').map(({ reason, asked }) => [reason, asked]),
+      Array(2).fill(['the window was closed or reloaded', false]),
+    );
     notes.push(`the editor ended after ${episodesOf(second)} episodes: the run is interrupted in its journal`);
 
     await page.close();
     server = await startServer({ home, port });
     page = await context.newPage();
     await page.goto(address);
-    await webview(page).locator('vscode-button', { hasText: 'Resume' }).click({ timeout: PATIENCE });
+    const offered = `The run of ${MODEL} was interrupted when the window closed`;
+    await (await notification(page, offered, PATIENCE)).locator('.monaco-button', { hasText: 'Resume' }).click({ timeout: PATIENCE });
+    notes.push('the next start of the window offers to resume it');
     await status('Finished', RUN_PATIENCE);
     const end = journal(folder);
     assert.equal(end.at(-1).type, 'finished');

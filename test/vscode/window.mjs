@@ -63,3 +63,19 @@ export async function openWindow(server, { folder, development, tests, onLog, si
 
 /** The document of a web view. VS Code nests it: page > iframe.webview > iframe#active-frame. `nth` picks among several open ones. */
 export const webview = (page, nth = 0) => page.locator('iframe.webview.ready').nth(nth).contentFrame().frameLocator('iframe#active-frame');
+
+/**
+ * The notification with `text`, in the notification center: under its test driver VS Code shows no toasts, and the bell has a dot instead.
+ * @returns its list item, once it is there
+ */
+export async function notification(page, text, timeout) {
+  const item = page.locator('.notifications-center .notification-list-item', { hasText: text });
+  const bell = page.locator('[id="status.notifications"] a');
+  const end = Date.now() + timeout;
+  while (!(await item.isVisible())) {
+    if (Date.now() > end) throw new Error(`no notification with "${text}" within ${timeout / 1000} s`);
+    if (!(await page.locator('.notifications-center.visible').isVisible())) await bell.click();
+    await page.waitForTimeout(500);
+  }
+  return item;
+}

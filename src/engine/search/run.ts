@@ -11,9 +11,11 @@ import { loadTensorBackend } from '../agents/tensor-backend';
 import { BatchPipeline } from '../data/batches';
 import { UserError } from '../errors';
 import { foldBatchNorm } from '../graph/passes/fold-batch-norm';
+import { findMethod } from '../methods/registry';
 import { withMethodSettings } from '../methods/settings';
 import { saveModel } from '../onnx/file';
 import type { Model } from '../onnx/model';
+import { heldZeros } from '../pruning/weight-masks';
 import { type QuantizedLayer, requantize } from '../quantization/quantized-layer';
 import { tuneQuantized } from '../quantization/ste-tuning';
 import { quantizeLayers } from '../quantization/write-quantized';
@@ -24,7 +26,6 @@ import { reestimateBatchNorm } from '../training/batch-norm';
 import { type FinalResult, finish } from './finish';
 import { readJournal } from './journal';
 import { type Prepared, prepare } from './prepare';
-import { pruneStage } from './prune-stage';
 import { quantizeStage } from './quantize-stage';
 import { Recorder, thisMachine } from './recorder';
 import { epochCheckpoints, recover, trainingBatches, tuningOptions } from './recover';
@@ -32,8 +33,10 @@ import { writeReport } from './report';
 import type { RunContext, StageEnd } from './run-context';
 import { RunFolder } from './run-folder';
 import { RunLock } from './run-lock';
+import { interruptionOf } from './run-stopped';
 import { savedModel } from './saved-model';
-import { heldZeros, variationalStage } from './variational-stage';
+import { stageOne } from './stage-one';
+import { variationalStage } from './variational-stage';
 import type { TargetResult } from './width-stage';
 
 export interface RunOptions {
@@ -208,7 +211,7 @@ function checkSame(header: RunHeader, prepared: Prepared, backend: string): void
 /** Journals why the run stopped, where the disk still takes it: what went wrong matters more than a line about it. */
 function recordEnd(recorder: Recorder, error: unknown, signal: AbortSignal | undefined): void {
   try {
-    if (signal?.aborted) recorder.write({ type: 'interrupted', reason: 'stopped by the user' });
+    if (signal?.aborted) recorder.write(interruptionOf(signal));
     else recorder.write({ type: 'failed', reason: (error as Error).message, hint: error instanceof UserError ? error.hint : undefined });
   } catch {
     // A full disk takes no line either.
@@ -244,7 +247,7 @@ async function phases(context: RunContext): Promise<RunResult> {
 
   let targets: readonly TargetResult[] = [];
   if (config.stages.prune) {
-    const stage = await pruneStage(context);
+    const stage = await stageOne(context);
     scorings.prune = { scorings: stage.scorings, completePolicies: stage.completePolicies, updates: stage.updates };
     policy = stage.policy;
     reward = stage.best?.reward ?? 0;
@@ -264,9 +267,9 @@ async function phases(context: RunContext): Promise<RunResult> {
   model = foldBatchNorm(model).model;
   let layers: QuantizedLayer[] = [];
   if (config.stages.quantize) {
-    const stage = await quantizeStage(context, model, policy.ratios);
+    const stage = await quantizeStage(context, model, policy);
     scorings.quantize = { scorings: stage.scorings, completePolicies: stage.completePolicies, updates: stage.updates };
-    policy = { ratios: policy.ratios, bits: stage.bits };
+    policy = { ...policy, bits: stage.bits };
     reward = stage.best?.reward ?? reward;
     if (stage.end !== 'complete') reason = stage.end;
     layers = quantizeLayers(model, stage.bits);
@@ -347,11 +350,13 @@ async function withBetterStatistics(context: RunContext, model: Model): Promise<
 
 function meetsGoal({ config, prepared }: RunContext, { before, after }: FinalResult): boolean {
   const { goal } = config;
+  // Masks change only what is left of the weights, so that is what the goal limits.
+  const masked = findMethod(config.method.name).space === 'weights';
   const within = (value: number, limit: number | undefined, original: number): boolean =>
     limit === undefined || value <= (limit <= 1 ? limit * original : limit) * (1 + 1e-9);
   return (
-    within(after.cost.macs, goal.flops, prepared.costs.macs) &&
-    within(after.cost.params, goal.params, prepared.costs.params) &&
+    within(masked ? after.cost.effectiveMacs : after.cost.macs, goal.flops, prepared.costs.macs) &&
+    within(masked ? after.cost.effectiveParams : after.cost.params, goal.params, prepared.costs.params) &&
     within(after.cost.weightBytes, goal.bytes, prepared.costs.weightBytes) &&
     (goal.latency === undefined || (after.latency[0]?.median ?? 0) <= goal.latency) &&
     (goal.maxAccuracyDrop === undefined || before.accuracy - after.accuracy <= goal.maxAccuracyDrop + 1e-9)

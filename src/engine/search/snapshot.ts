@@ -5,6 +5,8 @@ import type { Candidate, Policy } from '../../protocol/policy';
 import type { Machine, Phase, Progress, RunEvent, RunHeader } from '../../protocol/run-events';
 import type { EpisodePoint, RunSnapshot, RunStatus, RunSummary } from '../../protocol/run-summary';
 import { readJournal } from './journal';
+import { headerOfQueued } from './queued-run';
+import { RunFolder } from './run-folder';
 
 /** Diagnostics kept; beyond that every second one is dropped, so that snapshots stay small enough to be sent whole. */
 const MOST_DIAGNOSTICS = 1000;
@@ -86,6 +88,13 @@ export class SnapshotBuilder {
     this.episodes.set(`${stage}:${episode}`, { stage, episode, reward, accuracy, flops, policy });
   }
 
+  /** The run is taken up again: what ended it is over. */
+  reopen(): void {
+    this.revision++;
+    this.end = undefined;
+    this.endedAt = undefined;
+  }
+
   /** True once an end was noted and the run has not gone on since. */
   get ended(): boolean {
     return this.end !== undefined;
@@ -123,7 +132,15 @@ export class SnapshotBuilder {
       configPath: header?.configPath,
       method: config?.method?.name ?? '',
       status,
-      reason: end && end.type !== 'finished' ? end.reason : status === 'interrupted' ? 'its process ended' : undefined,
+      reason:
+        end && end.type !== 'finished'
+          ? end.reason
+          : status === 'interrupted'
+            ? original
+              ? 'its process ended'
+              : 'it had not begun yet'
+            : undefined,
+      paused: end?.type === 'interrupted' && end.asked ? true : undefined,
       startedAt: header?.startedAt ?? new Date(0).toISOString(),
       endedAt: this.endedAt,
       secondsElapsed: this.seconds,
@@ -167,6 +184,7 @@ export function readRunEvents(folder: string): SnapshotBuilder | undefined {
   const { events } = readJournal(path);
   const at = statSync(path).mtime;
   const builder = new SnapshotBuilder(folder);
-  for (const e of events) builder.add(e, at);
+  const queued = events.length === 0 ? headerOfQueued(new RunFolder(folder), at) : undefined;
+  for (const e of queued ? [queued] : events) builder.add(e, at);
   return builder;
 }

@@ -47,18 +47,19 @@ export async function offerResume(store: RunStore, log: vscode.LogOutputChannel)
   const runs = remembered
     .map((folder) => store.run(folder))
     .filter((run): run is RunSummary => run?.status === 'interrupted' && run.resumable);
-  for (const run of runs) {
-    const resume = vscode.l10n.t('Resume');
-    const choice = await vscode.window.showInformationMessage(
-      vscode.l10n.t(
-        'The run of {0} was interrupted when the window closed, after episode {1} of {2}.',
-        run.name,
-        run.episode,
-        run.episodes,
-      ),
-      resume,
-      vscode.l10n.t('Not Now'),
-    );
-    if (choice === resume) await vscode.commands.executeCommand('espalier.resumeRun', { folder: run.folder });
-  }
+  if (runs.length === 0) return;
+  const resume = runs.length === 1 ? vscode.l10n.t('Resume') : vscode.l10n.t('Resume All');
+  const text =
+    runs.length === 1
+      ? vscode.l10n.t(
+          'The run of {0} was interrupted when the window closed, after episode {1} of {2}.',
+          runs[0].name,
+          runs[0].episode,
+          runs[0].episodes,
+        )
+      : vscode.l10n.t('{0} runs were interrupted when the window closed: {1}.', runs.length, runs.map(({ name }) => name).join(', '));
+  const choice = await vscode.window.showInformationMessage(text, resume, vscode.l10n.t('Not Now'));
+  if (choice !== resume) return;
+  // One after the other: the worker queues them in this order.
+  for (const { folder } of runs) await vscode.commands.executeCommand('espalier.resumeRun', { folder });
 }
