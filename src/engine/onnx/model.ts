@@ -72,9 +72,9 @@ export interface Model {
   readonly header: Omit<ModelProto, 'graph' | 'opsetImport' | 'metadataProps' | 'irVersion'>;
 }
 
-export type AttributeValue = number | string | readonly number[] | Float32Array | Tensor | { readonly float: number };
+export type AttributeValue = number | string | readonly number[] | readonly string[] | Float32Array | Tensor | { readonly float: number };
 
-/** An attribute from a plain value: whole numbers are INT, arrays INTS, Float32Array FLOATS, `{ float }` FLOAT. */
+/** An attribute from a plain value: whole numbers are INT, arrays INTS or STRINGS, Float32Array FLOATS, `{ float }` FLOAT. */
 export function attribute(name: string, value: AttributeValue): AttributeProto {
   const base = { name, strings: [], tensors: [], graphs: [] };
   if (typeof value === 'string') return { ...base, type: AttributeType.STRING, s: new TextEncoder().encode(value) };
@@ -82,6 +82,8 @@ export function attribute(name: string, value: AttributeValue): AttributeProto {
   if (value instanceof Float32Array) return { ...base, type: AttributeType.FLOATS, floats: value };
   if (value instanceof Tensor) return { ...base, type: AttributeType.TENSOR, t: tensorToProto(value) };
   if ('float' in value) return { ...base, type: AttributeType.FLOAT, f: value.float };
+  const isText = (list: readonly number[] | readonly string[]): list is readonly string[] => typeof list[0] === 'string';
+  if (isText(value)) return { ...base, type: AttributeType.STRINGS, strings: value.map((v) => new TextEncoder().encode(v)) };
   return { ...base, type: AttributeType.INTS, ints: [...value] };
 }
 
@@ -121,6 +123,9 @@ export const attr = {
     const a = typed(node, name, 'STRING');
     if (!a?.s) return a?.type ? '' : fallback;
     return new TextDecoder().decode(a.s);
+  },
+  strings(node: Node, name: string): string[] | undefined {
+    return typed(node, name, 'STRINGS')?.strings?.map((s) => new TextDecoder().decode(s));
   },
   tensor(node: Node, name: string): Tensor | undefined {
     const t = typed(node, name, 'TENSOR')?.t;

@@ -10,6 +10,9 @@ const LEAST_INPUTS: ReadonlyMap<string, number> = new Map([
     ...['MatMul', 'Gemm', 'Conv', 'ConvTranspose', 'Gather', 'Expand', 'Tile'],
   ].map((opType): [string, number] => [opType, 2]),
   ['Where', 3],
+  ['LSTM', 3],
+  ['GRU', 3],
+  ['RNN', 3],
   ['Range', 3],
   ['BatchNormalization', 5],
 ]);

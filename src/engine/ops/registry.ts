@@ -9,6 +9,8 @@ import { conv } from './conv';
 import { expansions } from './expand';
 import { gathers } from './gather';
 import { gemm } from './gemm';
+import { gru } from './gru';
+import { lstm } from './lstm';
 import { matmul } from './matmul';
 import type { Operator } from './operator';
 import { pads } from './pad';
@@ -16,6 +18,7 @@ import { pooling } from './pooling';
 import { reductions } from './reduce';
 import { resamplers } from './resample';
 import { reshapes } from './reshape';
+import { rnn } from './rnn';
 import { slices } from './slice';
 import { softmaxes } from './softmax';
 import { transposes } from './transpose';
@@ -40,6 +43,9 @@ const families: readonly Operator[] = [
   ...slices,
   ...softmaxes,
   ...transposes,
+  lstm,
+  gru,
+  rnn,
 ];
 
 const byName = new Map<string, Operator>();
