@@ -7,6 +7,15 @@ export interface Policy {
   readonly ratios: Readonly<Record<string, number>>;
   /** Weight bits by layer name: 1 to 8, or 16/32 to keep float. A layer that is absent stays float. */
   readonly bits: Readonly<Record<string, number>>;
+  /**
+   * Share of a layer's weights held at zero, by layer name, in [0, 1): those of the smallest magnitude in the original model go first.
+   * A layer that is absent stays dense. Effective figures count it; structured ones do not.
+   */
+  readonly sparsity?: Readonly<Record<string, number>>;
+  /** Channels removed one by one, by group id, where a method chooses each of them; `ratios` then holds their shares. */
+  readonly channels?: Readonly<Record<string, readonly number[]>>;
+  /** Parts of the network that were taken out whole (a layer, a residual block), by the name of the part. */
+  readonly removed?: readonly string[];
 }
 
 /** Sizes of a model. "Structured" counts what a dense kernel computes; "effective" counts only weights that are not zero. */
@@ -60,6 +69,9 @@ export const bitsSchema = z.union([z.int().min(1).max(8), z.literal(16), z.liter
 export const policySchema: z.ZodType<Policy> = z.object({
   ratios: z.record(z.string(), z.number().min(0).lt(1)),
   bits: z.record(z.string(), bitsSchema),
+  sparsity: z.record(z.string(), z.number().min(0).lt(1)).optional(),
+  channels: z.record(z.string(), z.array(z.int().min(0))).optional(),
+  removed: z.array(z.string()).optional(),
 });
 
 export const modelCostSchema: z.ZodType<ModelCost> = z.object({

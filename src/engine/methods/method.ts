@@ -7,6 +7,7 @@ import type { TensorBackend } from '../agents/tensor-backend';
 import type { Random } from '../random';
 import type { Credit } from '../search/episodes';
 import type { PruneObservation } from '../search/prune-environment';
+import type { LevelsOf } from '../search/weight-mask-layers';
 
 export interface AgentContext {
   readonly backend: TensorBackend;
@@ -49,6 +50,16 @@ export interface MethodSettings {
   readonly flops?: number;
 }
 
+/** A short fine-tuning of every candidate before it is scored. */
+export interface CandidateTuning {
+  /** Steps (after each layer, where a method scores layer by layer); 0 for none. */
+  readonly steps: number;
+  /** Images of a step, and how many different batches there are. */
+  readonly batch: number;
+  readonly batches: number;
+  readonly learningRate: number;
+}
+
 export interface Method {
   readonly name: string;
   readonly title: string;
@@ -72,5 +83,13 @@ export interface Method {
   readonly startsFromUniform?: boolean;
   /** Most episodes the method has a use for: one where it proposes one policy. */
   readonly episodes?: number | ((plan: EpisodePlan) => number);
+  /** What stage 1 decides. 'widths' (default): channels that each group keeps. 'weights': the share of each layer's weights held at zero. */
+  readonly space?: 'widths' | 'weights';
+  /** Space 'weights': what may be done with a layer. Absent: shares in steps of 5 %. */
+  readonly levels?: (config: Config) => LevelsOf;
+  /** Absent: candidates are scored untrained. */
+  readonly tuning?: (config: Config) => CandidateTuning;
+  /** The method that chooses the bits of stage 2, where this one only prunes. Absent: this one. */
+  readonly bitsBy?: string;
   createAgent(context: AgentContext): Agent;
 }

@@ -24,6 +24,12 @@ export const methods: readonly Method[] = [
   greedy,
 ];
 
+/** Who decides in a stage: the method, or in stage 2 the one it leaves the bits to. */
+export function methodOfStage(name: string, stage: 'prune' | 'quantize'): Method {
+  const method = findMethod(name);
+  return stage === 'quantize' && method.bitsBy !== undefined ? findMethod(method.bitsBy) : method;
+}
+
 /** @throws UserError listing the names where there is none such */
 export function findMethod(name: string): Method {
   const found = methods.find((m) => m.name === name);

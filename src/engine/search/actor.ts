@@ -15,6 +15,8 @@ import { accuracyOf, type ScoringSet } from '../runtime/evaluate';
 import { measureLatency } from '../runtime/latency';
 import { Trainer } from '../training/trainer';
 import type { WidthDecision } from './prune-environment';
+import type { MaskDecision } from './weight-mask-environment';
+import { type MaskTuning, WeightMaskTrajectory } from './weight-mask-trajectory';
 
 /** Inputs without a purpose of their own: normalised samples in memory that threads share. */
 export interface SampleSet {
@@ -39,6 +41,8 @@ export interface ActorSetup {
   };
   /** Straight-through fine-tuning before a complete bit policy is scored; absent: none. */
   readonly tuning?: { readonly batches: readonly TuningBatch[]; readonly learningRate: number };
+  /** Fine-tuning after each layer that is masked; absent: none. */
+  readonly masking?: MaskTuning;
 }
 
 /** One batch of training samples, kept in memory so that every policy is tuned on the same ones. */
@@ -52,6 +56,10 @@ export type ActorTask =
   | { readonly kind: 'prune'; readonly decisions: readonly WidthDecision[]; readonly latency?: boolean }
   /** The same, returning the model's bytes instead of scoring it. */
   | { readonly kind: 'build'; readonly decisions: readonly WidthDecision[] }
+  /** Mask the weights of these layers in this order, fine-tuning after each as set up; score the result. */
+  | { readonly kind: 'mask'; readonly decisions: readonly MaskDecision[]; readonly latency?: boolean }
+  /** The same, returning the model's bytes. */
+  | { readonly kind: 'build-mask'; readonly decisions: readonly MaskDecision[] }
   /** The model with these bits as it would be written: codes, float activations. */
   | { readonly kind: 'export'; readonly bits: Readonly<Record<string, number>> }
   /** Quantise the weights of these layers, score the result. */
@@ -69,6 +77,7 @@ export class CompressionActor {
   private pruner?: SequentialPruner;
   private layers?: readonly Layer[];
   private readonly quantized = new Map<string, QuantizedLayer>();
+  private masked?: WeightMaskTrajectory;
 
   constructor(private readonly setup: ActorSetup) {
     this.model = parseModel(setup.model);
@@ -76,8 +85,9 @@ export class CompressionActor {
 
   async run(task: ActorTask): Promise<ActorResult> {
     switch (task.kind) {
-      case 'prune': {
-        const model = await this.pruned(task.decisions);
+      case 'prune':
+      case 'mask': {
+        const model = await (task.kind === 'mask' ? this.trajectory().at(task.decisions) : this.pruned(task.decisions));
         const accuracy = await accuracyOf(model, this.setup.scoring, { threads: 1 });
         if (!task.latency) return { accuracy };
         const [measured] = await measureLatency([modelBytes(model)], this.setup.scoring.shape, 1, { threads: 1 });
@@ -85,6 +95,8 @@ export class CompressionActor {
       }
       case 'build':
         return { model: modelBytes(await this.pruned(task.decisions)) };
+      case 'build-mask':
+        return { model: modelBytes(await this.trajectory().at(task.decisions)) };
       case 'export': {
         const layers = this.quantizedLayers(task.bits);
         return { model: modelBytes(layers.length > 0 ? exportQuantized(this.model, { layers }) : this.model) };
@@ -98,6 +110,11 @@ export class CompressionActor {
         return { accuracy: await accuracyOf(model, this.setup.scoring, { threads: 1 }) };
       }
     }
+  }
+
+  private trajectory(): WeightMaskTrajectory {
+    this.masked ??= new WeightMaskTrajectory(this.model, quantizableLayers(this.model), this.setup.masking);
+    return this.masked;
   }
 
   private async pruned(decisions: readonly WidthDecision[]): Promise<Model> {
@@ -156,8 +173,10 @@ export class CompressionActor {
   }
 
   async dispose(): Promise<void> {
-    const { pruner } = this;
+    const { pruner, masked } = this;
     this.pruner = undefined;
+    this.masked = undefined;
     await pruner?.release();
+    await masked?.dispose();
   }
 }

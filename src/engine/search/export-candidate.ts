@@ -5,6 +5,7 @@ import { type Config, configSchema } from '../../protocol/config';
 import type { Candidate } from '../../protocol/policy';
 import { UserError } from '../errors';
 import { foldBatchNorm } from '../graph/passes/fold-batch-norm';
+import { findMethod } from '../methods/registry';
 import { loadModel, modelBytes, parseModel, saveModel } from '../onnx/file';
 import type { Model } from '../onnx/model';
 import { diskSizes, quantizeLayers, quantizeModel } from '../quantization/write-quantized';
@@ -14,6 +15,7 @@ import { type Prepared, prepare } from './prepare';
 import { RunFolder } from './run-folder';
 import { readRunSnapshot } from './snapshot';
 import { taylorScoresFor } from './taylor-scores';
+import { rebuildMasked } from './weight-mask-stage';
 
 export interface ExportedCandidate {
   readonly files: readonly string[];
@@ -78,6 +80,7 @@ async function rebuilt(candidate: Candidate, config: Config, prepared: Prepared,
       threads,
     });
   }
+  if (findMethod(config.method.name).space === 'weights') return parseModel(await rebuildMasked(candidate.policy, config, prepared));
   const { seed } = config;
   const { selection, reconstruct, refit, positions } = config.pruning;
   const scores = await taylorScoresFor(config, prepared);

@@ -6,7 +6,7 @@ import { UserError } from '../errors';
 import { countCosts } from '../graph/costs';
 import { inferTypes } from '../graph/infer';
 import { type Layer, quantizableLayers } from '../graph/layers';
-import { findMethod } from '../methods/registry';
+import { methodOfStage } from '../methods/registry';
 import { modelBytes } from '../onnx/file';
 import type { Model } from '../onnx/model';
 import { storedBytes } from '../quantization/quantizers';
@@ -28,10 +28,10 @@ export interface QuantizeStageResult extends StageResult {
 /**
  * Searches bit-widths.
  * @param model float, batch normalisation folded
- * @param ratios of stage 1, so that candidates carry the whole policy
+ * @param pruned policy of stage 1, so that candidates carry the whole one
  * @throws UserError where the byte budget cannot be met with the fewest bits
  */
-export async function quantizeStage(context: RunContext, model: Model, ratios: Policy['ratios']): Promise<QuantizeStageResult> {
+export async function quantizeStage(context: RunContext, model: Model, pruned: Policy): Promise<QuantizeStageResult> {
   const { config, prepared } = context;
   const layers = quantizableLayers(model);
   const inferred = inferTypes(model, { batch: 1 });
@@ -57,7 +57,7 @@ export async function quantizeStage(context: RunContext, model: Model, ratios: P
     return { best: undefined, end: 'complete', scorings: 0, completePolicies: 0, updates: 0, bits: fixedBits };
   }
 
-  const rest = cost({ ratios, bits: {} }).weightBytes - open.reduce((a, l) => a + bytesOf(l, mostBits[l.layer.name]), 0);
+  const rest = cost({ ...pruned, bits: {} }).weightBytes - open.reduce((a, l) => a + bytesOf(l, mostBits[l.layer.name]), 0);
   const ceiling =
     config.goal.bytes === undefined
       ? open.reduce((a, l) => a + bytesOf(l, 0) + (l.weights * config.quantization.averageBits) / 8, 0)
@@ -83,7 +83,7 @@ export async function quantizeStage(context: RunContext, model: Model, ratios: P
     context.threads?.actor,
   );
   const share = ceiling / open.reduce((a, l) => a + bytesOf(l, 8), 0);
-  const free = findMethod(config.method.name).bounds === 'free';
+  const free = methodOfStage(config.method.name, 'quantize').bounds === 'free';
   const spent = (bits: readonly number[]): number => open.reduce((a, l, i) => a + bytesOf(l, bits[i]), 0) / ceiling;
   const definition: StageDefinition = {
     stage: 'quantize',
@@ -107,7 +107,7 @@ export async function quantizeStage(context: RunContext, model: Model, ratios: P
         })),
         ceiling: free ? undefined : ceiling,
         evaluate: (bits) => {
-          const policy: Policy = { ratios, bits: { ...fixedBits, ...bits } };
+          const policy: Policy = { ...pruned, bits: { ...fixedBits, ...bits } };
           const step = Object.keys(bits).length;
           const partial = step < open.length;
           const key = `quantize:${Object.entries(bits)

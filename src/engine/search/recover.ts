@@ -1,6 +1,8 @@
 /** Recovery: what a compressed network gets back by fine-tuning, and the samples it is fine-tuned on. */
 import { BatchPipeline } from '../data/batches';
+import { findMethod } from '../methods/registry';
 import type { Model } from '../onnx/model';
+import { heldZeros } from '../pruning/weight-masks';
 import { Random } from '../random';
 import { accuracyOf } from '../runtime/evaluate';
 import { type FitOptions, type FitState, fitModel } from '../training/fit';
@@ -87,6 +89,7 @@ export async function recover(context: RunContext, model: Model): Promise<Recove
     const result = await fitModel(model, source, {
       ...tuningOptions(context, config.recovery.epochs, config.recovery.learningRate),
       ...epochCheckpoints(context, 'recovery'),
+      ...(findMethod(config.method.name).space === 'weights' && { masks: heldZeros(model) }),
     });
     const after = await accuracyOf(result.model, prepared.data.search, { threads: context.cores });
     return before > after ? { model, before, after: before } : { model: result.model, before, after };

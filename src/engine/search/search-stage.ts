@@ -6,7 +6,7 @@ import type { AgentState, Environment, Outcome, Step } from '../agents/agent';
 import type { StageProblem } from '../agents/greedy-agent';
 import type { InitialDecision } from '../agents/ppo';
 import { RELATIVE_COST } from '../agents/ppo-lagrangian';
-import { findMethod } from '../methods/registry';
+import { methodOfStage } from '../methods/registry';
 import { Random } from '../random';
 import { writeFileAtomic } from './atomic-file';
 import { type Credit, runEpisodes } from './episodes';
@@ -130,7 +130,7 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
   const endKey = `stage:${stage}`;
   const ended = recorder.journal.recall<StageResult>(endKey);
   if (ended) return ended;
-  const method = findMethod(config.method.name);
+  const method = methodOfStage(config.method.name, stage);
   const tracker = new RewardTracker(definition.rewardText, config.reward.constants, rewardContext(context));
   const scorer = new StageScorer(context, definition, method.credit);
   const limit = config.search.scorings ?? Number.POSITIVE_INFINITY;
@@ -326,6 +326,7 @@ function bestCandidate({ recorder, original }: RunContext, definition: StageDefi
 /** The outcome that a complete candidate was measured with. */
 function outcomeOf(candidate: Candidate, originalParams: number): Outcome {
   const { accuracy, flops, ...measures } = measuresOf(candidate, originalParams);
-  const decided = Object.keys(candidate.stage === 'prune' ? candidate.policy.ratios : candidate.policy.bits).length;
+  const { ratios, bits, sparsity } = candidate.policy;
+  const decided = Object.keys(candidate.stage === 'prune' ? { ...ratios, ...sparsity } : bits).length;
   return { accuracy, flops, measures: { ...measures, layer: decided - 1 } };
 }

@@ -7,11 +7,11 @@ import type { BatchPipeline } from '../data/batches';
 import { UserError } from '../errors';
 import { countCosts } from '../graph/costs';
 import { type Layer, quantizableLayers } from '../graph/layers';
-import { type Model, withGraph } from '../onnx/model';
-import { Tensor } from '../onnx/tensor';
+import type { Model } from '../onnx/model';
 import { type AllocationLayer, allocateElements } from '../pruning/element-allocation';
 import { inputRms } from '../pruning/input-rms';
 import { elementScores, selectElements } from '../pruning/variational';
+import { applyMasks } from '../pruning/weight-masks';
 import { Random } from '../random';
 import { accuracyOf } from '../runtime/evaluate';
 import { fitModel } from '../training/fit';
@@ -118,7 +118,7 @@ async function pruneElements(context: RunContext, model: Model, source: BatchPip
       }
     },
   });
-  const masked = withMasks(retrained.model, final);
+  const masked = applyMasks(retrained.model, final);
   const after = await accuracyOf(masked, prepared.data.search, { threads: cores });
   return {
     model: masked,
@@ -173,35 +173,4 @@ function canTakeNoise(model: Model, layer: Layer): boolean {
     if (e instanceof UserError) return false;
     throw e;
   }
-}
-
-/** Weights times their masks: zero where they were pruned, exactly. */
-function withMasks(model: Model, masks: ReadonlyMap<string, Float32Array>): Model {
-  const initializers = new Map(model.graph.initializers);
-  for (const [name, mask] of masks) {
-    const t = initializers.get(name)!;
-    initializers.set(
-      name,
-      Tensor.float32(
-        name,
-        t.dims,
-        t.floats().map((v, i) => v * mask[i]),
-      ),
-    );
-  }
-  return withGraph(model, { initializers });
-}
-
-/** Masks that hold every exact zero of the layers' weights: what variational pruning cut stays cut in later fine-tuning. */
-export function heldZeros(model: Model): Map<string, Float32Array> {
-  const masks = new Map<string, Float32Array>();
-  for (const layer of quantizableLayers(model)) {
-    const weights = model.graph.initializers.get(layer.weight)!.floats();
-    if (weights.includes(0))
-      masks.set(
-        layer.weight,
-        Float32Array.from(weights, (w) => (w === 0 ? 0 : 1)),
-      );
-  }
-  return masks;
 }

@@ -87,6 +87,21 @@ test('masked weights are zero from the start and stay zero; the others move', as
   expect(Math.abs(trainer.parameter('first.weight')[1])).toBe(0);
 });
 
+test('every masked weight is held, not only the first, and a mask that changes holds from then on', async () => {
+  const ones = (n: number) => new Float32Array(n).fill(1);
+  const size = (name: string) => twoLayers(5, 6, 3).graph.initializers.get(name)!.size;
+  const names = ['first.weight', 'last.weight'];
+  const trainer = await create({ masks: new Map(names.map((n) => [n, ones(size(n))])) });
+  await trainer.step(batch, 0.1);
+  for (const name of names)
+    trainer.setMask(
+      name,
+      ones(size(name)).map((_, i) => i % 2),
+    );
+  for (let i = 0; i < 3; i++) await trainer.step(batch, 0.1);
+  for (const name of names) expect([...trainer.parameter(name)].map((v, i) => v === 0 || i % 2 === 1)).not.toContain(false);
+});
+
 test('weight decay spares biases when asked', async () => {
   // Learning nothing (all gradients masked by a rate, no momentum): only decay tells the two apart.
   const decayed = async (decayBiases: boolean): Promise<number> => {

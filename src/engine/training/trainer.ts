@@ -76,7 +76,7 @@ export class Trainer {
   static async create(model: Model, options: TrainerOptions): Promise<Trainer> {
     const masks = new Map([...(options.masks ?? [])].map(([name, mask]) => [name, Float32Array.from(mask)]));
     const quantizers = new Map([...(options.quantizers ?? [])].map(([name, q]) => [name, { ...q, scales: Float32Array.from(q.scales) }]));
-    const graph = buildTrainingGraph(model, { ...options, masked: masks.keys(), quantizers });
+    const graph = buildTrainingGraph(model, { ...options, masked: [...masks.keys()], quantizers });
     checkParts(graph, masks, quantizers);
     const feeds = {
       inputs: new Float32Array(graph.input.shape.reduce((a, d) => a * d, 1)),

@@ -47,7 +47,7 @@ export interface TrainingGraphOptions extends OptimizerOptions {
   /** Keeps a weight from being trained by returning false; default: all are. */
   readonly trainable?: (name: string, tensor: Tensor) => boolean;
   /** Names of parameters that have a mask: their masked weights are held at zero. */
-  readonly masked?: Iterable<string>;
+  readonly masked?: readonly string[];
   readonly quantizers?: ReadonlyMap<string, Pick<WeightQuantizer, 'bits' | 'axis'>>;
   /** Use running statistics as constants, as in inference; scale and bias are still trained. Default false. */
   readonly freezeBatchNorm?: boolean;
