@@ -9,6 +9,7 @@ import { HEAD_BYTES, type ModelFormat } from './format';
 
 /** In the order in which they are asked; ONNX has no signature of its own and comes last. */
 const FORMATS: ReadonlyArray<{ readonly name: string; readonly extensions: readonly string[]; load(): Promise<ModelFormat> }> = [
+  { name: 'TensorFlow.js graph models', extensions: ['model.json'], load: async () => (await import('./tfjs-graph')).tfjsGraph },
   { name: 'TensorFlow.js layers models', extensions: ['model.json'], load: async () => (await import('./tfjs-layers')).tfjsLayers },
   { name: 'Keras HDF5', extensions: ['.h5'], load: async () => (await import('./keras-h5')).kerasH5 },
   { name: 'Keras 3', extensions: ['.keras'], load: async () => (await import('./keras-zip')).kerasZip },

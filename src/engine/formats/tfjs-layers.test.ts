@@ -362,9 +362,9 @@ describe('files', () => {
   const refusals: ReadonlyArray<readonly [name: string, content: unknown, sentence: (path: string) => string]> = [
     ['no topology', { weightsManifest: [] }, (p) => `${p} describes no model: it has no modelTopology`],
     [
-      'a graph model',
+      'a graph model without nodes',
       { format: 'graph-model', modelTopology: { node: [] } },
-      (p) => `${p} is a TensorFlow.js graph model, whose layers were taken apart`,
+      (p) => `${p}: the graph has no output`,
     ],
     [
       'no model class',

@@ -50,6 +50,7 @@ const BATCHES = [1, 32];
 
 /**
  * Writes the compressed model and measures it beside the original.
+ * @param storedBytes what the weights take as a method coded them, where it did; else it is computed from their bits
  * @param model float, batch normalisation folded, weights on the grid of `layers` where they are quantised
  */
 export async function finish(
@@ -58,6 +59,7 @@ export async function finish(
   layers: readonly QuantizedLayer[],
   policy: Policy,
   reward: number,
+  storedBytes?: number,
 ): Promise<FinalResult> {
   const { config, prepared, folder, recorder, cores } = context;
   recorder.phase('export');
@@ -89,7 +91,7 @@ export async function finish(
   recorder.phase('report');
   const [before, after] = await measurePair(context, await asOnnxFile(prepared.modelPath, folder.best('original.onnx')), path);
   const costs = countCosts(model, inferTypes(model, { batch: 1 }), policy.bits);
-  const cost: ModelCost = { ...withoutLayers(costs), ...diskSizes(path) };
+  const cost: ModelCost = { ...withoutLayers(costs), ...(storedBytes !== undefined && { weightBytes: storedBytes }), ...diskSizes(path) };
   const measured: MeasuredFile = { ...after, cost };
   const candidate: Candidate = {
     id: 'final',
@@ -108,9 +110,9 @@ export async function finish(
   return { before, after: measured, candidate, layers: layerOutcomes(context, model, costs, policy), arithmetic };
 }
 
-/** A model that came from TensorFlow.js also leaves as a layers model: the weights that were chosen, as floats. */
+/** A model that came from TensorFlow.js, as layers or as a graph, also leaves as a layers model: the weights that were chosen, as floats. */
 async function writeSourceFormat({ prepared, folder, recorder }: RunContext, model: Model): Promise<void> {
-  if (prepared.model.metadata.get('espalier.source') !== 'tfjs-layers') return;
+  if (!prepared.model.metadata.get('espalier.source')?.startsWith('tfjs-')) return;
   const { saveTfjsLayers } = await import('../formats/tfjs-export');
   try {
     saveTfjsLayers(model, folder.best(join('tfjs', 'model.json')));
@@ -122,7 +124,7 @@ async function writeSourceFormat({ prepared, folder, recorder }: RunContext, mod
 
 /** True where the first file runs faster at batch 1, measured side by side. */
 async function isFaster({ prepared, cores }: RunContext, path: string, than: string): Promise<boolean> {
-  const [a, b] = await measureLatency([readFileSync(path), readFileSync(than)], prepared.data.report.shape, 1, {
+  const [a, b] = await measureLatency([readFileSync(path), readFileSync(than)], prepared.data.report, 1, {
     threads: cores,
     rounds: 31,
   });
