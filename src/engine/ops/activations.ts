@@ -1,6 +1,6 @@
 /** Elementwise functions of one value: shape and channels pass through unchanged. Derivatives are those of the ONNX definitions. */
 import { UserError } from '../errors';
-import { attr, type Node } from '../onnx/model';
+import { attr } from '../onnx/model';
 import type { GraphBuilder, Value } from './builder';
 import { elementwise, oneMinus, passChannels, sameAsFirst, scaled, shifted, step, times } from './elementwise-support';
 import type { GradientContext, InferContext, Operator } from './operator';
@@ -83,9 +83,9 @@ const clip = elementwise('Clip', (context, dy, _, y) => {
 });
 
 /** The parts of Gelu, y = x·p(x): p and its derivative, exact (by Erf) or by the tanh approximation (Hendrycks, Gimpel 2016). */
-function geluParts(b: GraphBuilder, node: Node, x: Value): { p: Value; slope: () => Value } {
+export function geluParts(b: GraphBuilder, approximate: string, x: Value): { p: Value; slope: () => Value } {
   const square = times(b, x, x);
-  if (attr.string(node, 'approximate', 'none') === 'tanh') {
+  if (approximate === 'tanh') {
     const c = Math.sqrt(2 / Math.PI);
     const t = b.op('Tanh', [scaled(b, times(b, x, shifted(b, scaled(b, square, 0.044715), 1)), c)]);
     // p = (1 + t)/2, p' = (1 − t²)/2 · c·(1 + 3·0.044715·x²)
@@ -106,7 +106,7 @@ const gelu: Operator = {
   infer: sameAsFirst,
   training({ b, node, inputs }) {
     const x = inputs[0]!;
-    const { p, slope } = geluParts(b, node, x);
+    const { p, slope } = geluParts(b, attr.string(node, 'approximate', 'none'), x);
     return {
       outputs: [times(b, x, p)],
       backward: ([dy]) => [dy && times(b, dy, b.op('Add', [p, times(b, x, slope())]))],

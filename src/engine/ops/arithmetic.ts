@@ -2,7 +2,7 @@
 import { dataTypeCode, isFloat } from '../onnx/tensor';
 import { broadcastChannels, broadcastShapes, reduceTo } from './broadcast';
 import type { Value } from './builder';
-import { times } from './elementwise-support';
+import { scaled, times } from './elementwise-support';
 import { foldElementwise } from './folding';
 import type { GradientContext, InputGradients, Operator, ValueType } from './operator';
 
@@ -34,12 +34,17 @@ export function broadcastOperator(opType: string, { derivative, compute, type }:
           dy && input && context.wants(i) && isFloat(input.type) ? reduceTo(context.b, derivative(context, dy, i), input.shape) : undefined,
         ),
     }),
+    ...(!derivative && { noGradient: type === 'bool' ? 'gives true or false' : 'changes its result only in steps' }),
     channels: broadcastChannels,
   };
 }
 
 const add = broadcastOperator('Add', { derivative: (_, dy) => dy, compute: (x, y) => x + y });
 const sum = broadcastOperator('Sum', { derivative: (_, dy) => dy, compute: (...values) => values.reduce((x, y) => x + y, 0) });
+const mean = broadcastOperator('Mean', {
+  derivative: ({ b, inputs }, dy) => scaled(b, dy, 1 / inputs.length),
+  compute: (...values) => values.reduce((x, y) => x + y, 0) / values.length,
+});
 const sub = broadcastOperator('Sub', {
   derivative: ({ b }, dy, i) => (i === 0 ? dy : b.op('Neg', [dy])),
   compute: (x, y) => x - y,
@@ -91,6 +96,7 @@ const compare = (opType: string, compute: (x: number, y: number) => boolean): Op
 export const arithmetic: readonly Operator[] = [
   add,
   sum,
+  mean,
   sub,
   mul,
   div,

@@ -8,8 +8,16 @@ const LEAST_INPUTS: ReadonlyMap<string, number> = new Map([
   ...[
     ...['Add', 'Sub', 'Mul', 'Div', 'Pow', 'PRelu', 'Equal', 'Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual', 'And', 'Or', 'Xor'],
     ...['MatMul', 'Gemm', 'Conv', 'ConvTranspose', 'Gather', 'Expand', 'Tile'],
+    ...['GatherElements', 'GatherND', 'LayerNormalization', 'RMSNormalization', 'SimplifiedLayerNormalization', 'CumSum', 'Compress'],
+    ...['CastLike', 'MaxUnpool', 'GridSample', 'AffineGrid', 'MaxRoiPool', 'CenterCropPad', 'QuantizeLinear', 'DequantizeLinear'],
+    ...['ConvInteger', 'MatMulInteger', 'SoftmaxCrossEntropyLoss', 'NegativeLogLikelihoodLoss', 'Mod', 'BitShift', 'ReverseSequence'],
+    ...['BitwiseAnd', 'BitwiseOr', 'BitwiseXor', 'STFT', 'NonMaxSuppression'],
   ].map((opType): [string, number] => [opType, 2]),
-  ['Where', 3],
+  ...['RandomNormal', 'RandomUniform'].map((opType): [string, number] => [opType, 0]),
+  ...['Where', 'InstanceNormalization', 'GroupNormalization', 'ScatterElements', 'Scatter', 'ScatterND', 'OneHot'].map(
+    (opType): [string, number] => [opType, 3],
+  ),
+  ...['RoiAlign', 'Col2Im', 'DeformConv'].map((opType): [string, number] => [opType, 3]),
   ['LSTM', 3],
   ['GRU', 3],
   ['RNN', 3],

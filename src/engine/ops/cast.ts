@@ -2,6 +2,7 @@
 import { UserError } from '../errors';
 import { attr } from '../onnx/model';
 import { dataTypeCode, dataTypeOf, isFloat } from '../onnx/tensor';
+import { freezeAxes } from './channel-axes';
 import { passChannels } from './elementwise-support';
 import { foldElementwise } from './folding';
 import type { Operator } from './operator';
@@ -23,4 +24,20 @@ const cast: Operator = {
   channels: passChannels,
 };
 
-export const casts: readonly Operator[] = [cast];
+/** The type of the second input. */
+const castLike: Operator = {
+  ...cast,
+  opTypes: ['CastLike'],
+  infer({ inputs }) {
+    const type = inputs[1]?.type ?? 'float32';
+    const whole = !isFloat(type) && type !== 'bool';
+    return [{ type, shape: inputs[0]?.shape, value: foldElementwise([inputs[0]], type, whole ? Math.trunc : (x) => x) }];
+  },
+  channels(context) {
+    passChannels(context);
+    // Only the type of the second input is looked at; its channels are not read.
+    freezeAxes(context, 'takes them for an example of a type', undefined, 1);
+  },
+};
+
+export const casts: readonly Operator[] = [cast, castLike];

@@ -66,3 +66,8 @@ export function freezeAxes(context: ChannelContext, reason: string, axes?: reado
     if (atoms) context.freeze(atoms, `${nodeLabel(context)} ${reason}`);
   }
 }
+
+/** Freezes what all inputs carry: none of their axes can be followed through the node. */
+export function freezeInputs(context: ChannelContext, reason: string, first = 0): void {
+  for (let input = first; input < context.inputs.length; input++) freezeAxes(context, reason, undefined, input);
+}

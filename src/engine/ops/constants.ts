@@ -25,6 +25,7 @@ const constant: Operator = {
     if (has('sparse_value')) return [{ type: 'float32' }];
     throw new UserError('holds no value');
   },
+  noGradient: 'has no inputs',
   // A constant carries no channels; what meets it decides what that means.
   channels() {},
 };
@@ -44,6 +45,7 @@ const constantOfShape: Operator = {
     const value = size <= FOLD_LIMIT ? foldedTensor(type, shape, new Array<number>(size).fill(fill?.numbers()[0] ?? 0)) : undefined;
     return [{ type, shape, value }];
   },
+  noGradient: 'is made from a shape alone',
   channels() {},
 };
 
@@ -57,6 +59,7 @@ const shapeOf: Operator = {
     const part = shape.slice(limit(attr.int(node, 'start', 0)), limit(attr.int(node, 'end', rank)));
     return [{ type: 'int64', shape: [part.length], value: isStatic(part) ? foldedTensor('int64', [part.length], part) : undefined }];
   },
+  noGradient: 'looks only at the shape of its input',
   // The lengths are read anew from the smaller value when the model runs.
   channels() {},
 };
@@ -67,6 +70,7 @@ const size: Operator = {
     const shape = inputs[0]?.shape;
     return [{ type: 'int64', shape: [], value: isStatic(shape) ? foldedTensor('int64', [], [elementCount(shape)]) : undefined }];
   },
+  noGradient: 'looks only at the shape of its input',
   channels() {},
 };
 
@@ -88,6 +92,7 @@ const range: Operator = {
         : undefined;
     return [{ type, shape: [count], value }];
   },
+  noGradient: 'is made from three numbers alone',
   channels() {},
 };
 

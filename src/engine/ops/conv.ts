@@ -62,7 +62,7 @@ function cost({ inputs, outputs }: CostContext): number {
 }
 
 /** A convolution with all lengths known. */
-interface Geometry {
+export interface Geometry {
   readonly window: Window;
   readonly group: number;
   readonly batch: number;
@@ -90,7 +90,7 @@ function gradient({ node, b, inputs, wants }: GradientContext, [dy]: ReadonlyArr
 }
 
 /** dW[o, i, offset] = Σ over images and positions of dY[o, position] · X[i, position · stride + offset · dilation]. */
-function weightGradient(b: GraphBuilder, g: Geometry, x: Value, shape: readonly number[], dy: Value): Value {
+export function weightGradient(b: GraphBuilder, g: Geometry, x: Value, shape: readonly number[], dy: Value): Value {
   if (isDepthwise(g)) {
     return g.window.strides.every((s) => s === 1) ? depthwiseByOffset(b, g, x, shape, dy) : depthwiseAsConvolution(b, g, x, shape, dy);
   }

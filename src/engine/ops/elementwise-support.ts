@@ -15,9 +15,12 @@ export function passChannels(context: ChannelContext): void {
   for (let axis = 0; axis < rank; axis++) context.setOutput(0, axis, context.atoms(0, axis));
 }
 
+/** Why no gradient passes a function that is constant between its steps. */
+export const STEPS = 'changes its result only in steps';
+
 /**
  * An elementwise operator of one input.
- * @param derivative emits dL/dx from dL/dy; absent where no gradient passes
+ * @param derivative emits dL/dx from dL/dy; absent where no gradient passes because the function has only steps
  * @param compute folds constants
  */
 export function elementwise(
@@ -37,6 +40,7 @@ export function elementwise(
         return [dy && x && isFloat(x.type) ? derivative(context, dy, x, context.outputs[0]) : undefined];
       },
     }),
+    ...(!derivative && { noGradient: STEPS }),
     channels: passChannels,
   };
 }

@@ -109,6 +109,8 @@ export interface Operator {
   cost?(context: CostContext): number;
   /** Emits the backward pass. Absent: no gradient passes this operator. */
   gradient?(context: GradientContext, gradients: OutputGradients): InputGradients;
+  /** Why no gradient passes where that lies in what the operator does: "chooses positions, which change in steps". */
+  readonly noGradient?: string;
   /** Present where training differs from inference; then `gradient` is not used in training graphs. */
   training?(context: TrainingContext): TrainingForm;
   /** How channels pass. Absent: the channels on its inputs are frozen. */

@@ -2,6 +2,7 @@
 import { UserError } from '../errors';
 import { attr, type Dim } from '../onnx/model';
 import { givenInts, inputNumbers, normalizeAxes, withConstants } from './axes';
+import { type AxisMap, axisMap, transposedAlong } from './axis-maps';
 import { carried, freezeAxes, isInitializer, nodeLabel } from './channel-axes';
 import type { InferContext, Operator } from './operator';
 
@@ -54,17 +55,18 @@ const pad: Operator = {
   gradient(context, [dy]) {
     const { b, node } = context;
     const pads = padsOf(withConstants(context), context.inputs[0]!.shape.length);
-    if (!pads || modeOf({ node }) !== 'constant') {
-      const label = `Pad '${node.name || node.outputs[0]}'`;
-      throw new UserError(
-        pads
-          ? `${label} repeats values (mode ${modeOf({ node })}), through which no gradient is known`
-          : `${label} has pads that are not constant`,
-        'Freeze the layers before it, or run without fine-tuning.',
-      );
+    const label = `Pad '${node.name || node.outputs[0]}'`;
+    if (!pads) throw new UserError(`${label} has pads that are not constant`, NO_TRAINING);
+    if (!dy) return [undefined];
+    const mode = modeOf({ node });
+    if (mode !== 'constant') {
+      if ([...pads.before, ...pads.behind].some((p) => p < 0))
+        throw new UserError(`${label} repeats and cuts values at once, through which no gradient is known`, NO_TRAINING);
+      const lengths = context.inputs[0]!.shape;
+      return [lengths.reduce((gradient, length, axis) => transposedAlong(b, gradient, axis, repeatedMap(mode, pads, axis, length)), dy)];
     }
     // Negative pads take away what was added, and put zeros where values were cut off.
-    return [dy && b.op('Pad', [dy, b.ints([...pads.before, ...pads.behind].map((p) => (p === 0 ? 0 : -p)))])];
+    return [b.op('Pad', [dy, b.ints([...pads.before, ...pads.behind].map((p) => (p === 0 ? 0 : -p)))])];
   },
   channels(context) {
     const shape = context.inputs[0]?.shape;
@@ -108,5 +110,20 @@ const pad: Operator = {
     else context.setAttribute('pads', values);
   },
 };
+
+const NO_TRAINING = 'Freeze the layers before it, or run without fine-tuning.';
+
+/** Which input position each output position repeats: the nearest (edge), mirrored without its edge (reflect), or round again (wrap). */
+function repeatedMap(mode: string, { before, behind }: Pads, axis: number, length: number): AxisMap {
+  const period = Math.max(1, 2 * (length - 1));
+  const modulo = (p: number, n: number): number => ((p % n) + n) % n;
+  const source = (at: number): number => {
+    if (mode === 'edge') return Math.min(length - 1, Math.max(0, at));
+    if (mode === 'wrap') return modulo(at, length);
+    const turned = modulo(at, period);
+    return turned < length ? turned : period - turned;
+  };
+  return axisMap(before[axis] + length + behind[axis], length, (row) => [[source(row - before[axis]), 1]]);
+}
 
 export const pads: readonly Operator[] = [pad];

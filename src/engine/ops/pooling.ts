@@ -1,8 +1,10 @@
 /** Pooling over spatial windows or whole maps; channels pass through. */
 import { UserError } from '../errors';
-import { type AttributeValue, attr, type Node } from '../onnx/model';
+import { type AttributeValue, attr, type Dim, type Node } from '../onnx/model';
 import { elementCount } from '../onnx/tensor';
+import { inputNumbers } from './axes';
 import type { GraphBuilder, Value } from './builder';
+import { freezeAxes } from './channel-axes';
 import { binary, expand, pad, range, repeatElements, reshape, scale, slice, spreadWithZeros } from './emit';
 import type { ChannelContext, GradientContext, InferContext, InputGradients, Operator, OutputGradients, ValueType } from './operator';
 import { leftOver, outputLengths, overlaps, positions, reach, resolveWindow, type Window, windowAttributes } from './window';
@@ -225,4 +227,51 @@ const globalMaxPool: Operator = {
   channels: passChannels,
 };
 
-export const pooling: readonly Operator[] = [maxPool, averagePool, globalAveragePool, globalMaxPool];
+/** (Σ |x|^p)^(1/p) over windows, or over the whole map. */
+const lpPool: Operator = { opTypes: ['LpPool'], infer: inferWindowed, channels: passChannels };
+
+const globalLpPool: Operator = {
+  opTypes: ['GlobalLpPool'],
+  infer: inferGlobal,
+  gradient({ node, b, inputs: [x], outputs: [y] }, [dy]) {
+    if (!x || !dy) return [];
+    // d|x|^p: sign(x)·|x|^(p−1); the root gives y^(1−p).
+    const p = attr.int(node, 'p', 2);
+    const power = (v: Value, exponent: number): Value => b.op('Pow', [v, b.scalar(exponent)]);
+    const slope = binary(b, 'Mul', b.op('Sign', [x]), power(b.op('Abs', [x]), p - 1));
+    return [binary(b, 'Mul', slope, binary(b, 'Mul', dy, power(y, 1 - p)))];
+  },
+  channels: passChannels,
+};
+
+/** Values put back at the places that a MaxPool reported; zeros elsewhere. */
+const maxUnpool: Operator = {
+  opTypes: ['MaxUnpool'],
+  infer(context) {
+    const x = requireInput(context);
+    const spatial = spatialOf(x);
+    if (!spatial || !x.shape) return [{ type: x.type }];
+    if (context.inputs[2]) {
+      const stated = inputNumbers(context, 2);
+      return [{ type: x.type, shape: typeof stated === 'string' ? x.shape.map(() => '') : stated }];
+    }
+    const w = windowAttributes(context.node, spatial.length);
+    const lengths = spatial.map((d, i): Dim => {
+      const pads = (w.pads?.before[i] ?? 0) + (w.pads?.after[i] ?? 0);
+      return typeof d === 'number' ? (d - 1) * w.strides[i] + w.kernel[i] - pads : '';
+    });
+    return [{ type: x.type, shape: [...x.shape.slice(0, 2), ...lengths] }];
+  },
+  gradient({ b, inputs: [x, places] }, [dy]) {
+    if (!x || !places || !dy) return [];
+    const flat = reshape(b, dy, [elementCount(dy.shape)]);
+    return [b.op('Gather', [flat, places], { axis: 0 })];
+  },
+  // Places count through all channels, so they would have to be counted anew.
+  channels(context) {
+    for (const input of [0, 1]) freezeAxes(context, 'puts them at places counted through all channels', undefined, input);
+    context.setOutput(0, 0, context.atoms(0, 0));
+  },
+};
+
+export const pooling: readonly Operator[] = [maxPool, averagePool, globalAveragePool, globalMaxPool, lpPool, globalLpPool, maxUnpool];

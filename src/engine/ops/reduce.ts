@@ -95,6 +95,7 @@ const argExtreme: Operator = {
     const axis = normalizeAxis(attr.int(context.node, 'axis', 0), shape.length);
     return [{ type: 'int64', shape: reducedShape(shape, [axis], keepsAxes(context)) }];
   },
+  noGradient: 'gives positions, not values',
   channels(context) {
     const rank = context.inputs[0]?.shape?.length;
     reductionChannels(context, rank === undefined ? undefined : [normalizeAxis(attr.int(context.node, 'axis', 0), rank)]);
@@ -110,7 +111,8 @@ export const reductions: readonly Operator[] = [
   reduction({ opType: 'ReduceL2', since: 18, derivative: ({ b }, x, y, dy) => times(b, x, b.op('Div', [dy, y])) }),
   reduction({ opType: 'ReduceL1', since: 18, derivative: ({ b }, x, _, dy) => times(b, b.op('Sign', [x]), dy) }),
   reduction({ opType: 'ReduceLogSumExp', since: 18, derivative: ({ b }, x, y, dy) => times(b, b.op('Exp', [b.op('Sub', [x, y])]), dy) }),
-  reduction({ opType: 'ReduceLogSum', since: 18 }),
-  reduction({ opType: 'ReduceProd', since: 18 }),
+  reduction({ opType: 'ReduceLogSum', since: 18, derivative: ({ b }, _x, y, dy) => times(b, dy, b.op('Exp', [b.op('Neg', [y])])) }),
+  // The product of the others; a factor of 0 leaves no quotient to take it from.
+  reduction({ opType: 'ReduceProd', since: 18, derivative: ({ b }, x, y, dy) => b.op('Div', [times(b, y, dy), x]) }),
   argExtreme,
 ];

@@ -18,10 +18,13 @@ test.each([{ attributes: {} }, { attributes: { coordinate_transformation_mode: '
   },
 );
 
-test('linear has a shape and no gradient', async () => {
+test('linear has a shape and a gradient; smoothed (antialias) it has a shape alone', async () => {
   const node = { opType: 'Resize', attributes: { mode: 'linear' }, inputs: [x, undefined, scales(1, 1, 1.7, 0.5)] };
   await checkInfer(node);
-  await expect(checkGradient(node)).rejects.toThrow(/mode nearest/);
+  await checkGradient(node);
+  const smoothed = { ...node, opset: 18, attributes: { mode: 'linear', antialias: 1 } };
+  await checkInfer(smoothed);
+  await expect(checkGradient(smoothed)).rejects.toThrow(/smooths them \(antialias\)/);
 });
 
 test('sizes follow the channels that stay', async () => {

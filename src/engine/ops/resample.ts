@@ -2,9 +2,11 @@
 import { UserError } from '../errors';
 import { attr, type Dim, type Shape } from '../onnx/model';
 import { inputNumbers, normalizeAxes, withConstants } from './axes';
+import { type AxisMap, transposedAlong } from './axis-maps';
 import { reshapeTo } from './broadcast';
 import type { Value } from './builder';
 import { carried, freezeAxes, isInitializer } from './channel-axes';
+import { interpolationMap } from './interpolation';
 import type { GradientContext, InferContext, Operator } from './operator';
 
 type Context = Pick<InferContext, 'node' | 'opset' | 'inputs'>;
@@ -69,13 +71,18 @@ const resize: Operator = {
   gradient(context, [dy]) {
     const { b, node } = context;
     const x = context.inputs[0]!;
-    const factors = dy && nearestFactors(context, x.shape, dy.shape);
     if (!dy) return [undefined];
-    if (!factors)
-      throw new UserError(
-        `${node.opType} '${node.name || node.outputs[0]}' is trained through only where it repeats each value a whole number of times (mode nearest)`,
-        'Freeze the layers before it, or run without fine-tuning.',
-      );
+    const factors = nearestFactors(context, x.shape, dy.shape);
+    if (!factors) {
+      const maps = axisMaps(context, x.shape, dy.shape);
+      if (!maps)
+        throw new UserError(
+          `${node.opType} '${node.name || node.outputs[0]}' takes positions that are not fixed before the model runs, or smooths them (antialias)`,
+          'Freeze the layers before it, or run without fine-tuning.',
+        );
+      // Interpolation works along each axis alone.
+      return [maps.reduce((gradient, map, axis) => (map ? transposedAlong(b, gradient, axis, map) : gradient), dy)];
+    }
     const apart = x.shape.flatMap((d, axis) => [d, factors[axis]]);
     const axes = factors.map((_, axis) => 2 * axis + 1);
     return [b.op('ReduceSum', [reshapeTo(b, dy, apart), b.ints(axes)], { keepdims: 0 })];
@@ -103,6 +110,34 @@ const resize: Operator = {
       );
   },
 };
+
+/** What each axis takes from where, for a Resize of any mode; undefined where that is not fixed. */
+function axisMaps(context: GradientContext, before: readonly number[], after: readonly number[]): Array<AxisMap | undefined> | undefined {
+  const { node, opset } = context;
+  if (attr.int(node, 'antialias', 0) === 1) return undefined;
+  // Upsample and the first Resize know neither coordinates nor roundings.
+  const plain = node.opType === 'Upsample' || opset < 11;
+  const mode = attr.string(node, 'mode', 'nearest');
+  const options = {
+    mode: mode === 'bilinear' ? 'linear' : mode,
+    coordinates: plain ? 'asymmetric' : attr.string(node, 'coordinate_transformation_mode', 'half_pixel'),
+    nearestMode: plain ? 'floor' : attr.string(node, 'nearest_mode', 'round_prefer_floor'),
+    cubicCoefficient: attr.float(node, 'cubic_coeff_a', -0.75),
+    excludeOutside: attr.int(node, 'exclude_outside', 0) === 1,
+  };
+  const scales = scalesOf(withConstants(context), before.length);
+  const maps: Array<AxisMap | undefined> = [];
+  for (const [axis, length] of before.entries()) {
+    const scale = scales?.[axis] ?? after[axis] / length;
+    if (length === after[axis] && scale === 1) maps.push(undefined);
+    else {
+      const map = interpolationMap(length, after[axis], scale, options);
+      if (!map) return undefined;
+      maps.push(map);
+    }
+  }
+  return maps;
+}
 
 /** How often each value is repeated along each axis, where the node does just that; else undefined. */
 function nearestFactors(context: GradientContext, before: readonly number[], after: readonly number[]): number[] | undefined {

@@ -48,4 +48,7 @@ const logSoftmax: Operator = {
   channels,
 };
 
-export const softmaxes: readonly Operator[] = [softmax, logSoftmax];
+/** 1 at the first maximum, 0 elsewhere; axes as Softmax has them. */
+const hardmax: Operator = { opTypes: ['Hardmax'], infer, noGradient: 'marks the largest, which changes in steps', channels };
+
+export const softmaxes: readonly Operator[] = [softmax, logSoftmax, hardmax];

@@ -82,7 +82,7 @@ export class Tape {
     }
     if (!operator.gradient) {
       throw new UserError(
-        `node ${nodeLabel(node)} cannot be trained through: no gradient is defined for this operator`,
+        `node ${nodeLabel(node)} cannot be trained through: ${operator.noGradient ? `it ${operator.noGradient}` : 'no gradient is defined for this operator'}`,
         'Freeze the layers before it, or do without fine-tuning (recovery.epochs: 0).',
       );
     }
