@@ -1,11 +1,14 @@
 /** What a model costs: multiply-accumulates and parameters, whole and by layer, and what it would cost after pruning. */
 import type { ModelCost } from '../../protocol/policy';
-import { attr, type Model, type Node } from '../onnx/model';
+import { attr, type Model, type Node, type Shape } from '../onnx/model';
 import { bitsPerElement, isFloat, type Tensor } from '../onnx/tensor';
+import { summedAxes as summedEinsumAxes } from '../ops/einsum';
+import { isRecurrent } from '../ops/recurrent-layout';
 import type { ChannelGroup, ValueMember, WeightMember } from './channel-group';
 import { type Inferred, inferTypes } from './infer';
 import { layerNames } from './layer-names';
 import { nodeMacs, samplesOf } from './layers';
+import { recurrentWeights } from './recurrent-weights';
 
 /** Costs of one node; only nodes with parameters or multiply-accumulates are listed. */
 export interface LayerCost {
@@ -52,15 +55,9 @@ export function countCosts(
   inferred: Inferred = inferTypes(model, { batch: 1 }),
   bits: Readonly<Record<string, number>> = {},
 ): ModelCosts {
-  const samples = samplesOf(model);
-  const names = layerNames(model);
   const seen = new Set<string>();
   const layers: LayerCost[] = [];
-  for (const node of model.graph.nodes) {
-    const name = names.get(node)!;
-    const macs = nodeMacs(model, node, inferred) / samples;
-    const tensors = parameterInputs(model, node);
-    const weight = tensors.find((t) => t.name === node.inputs[1]) ?? tensors[0];
+  for (const { node, name, macs, tensors, weight } of costPieces(model, inferred)) {
     const fresh = tensors.filter((t) => !seen.has(t.name));
     for (const t of fresh) seen.add(t.name);
     if (macs === 0 && fresh.length === 0) continue;
@@ -96,6 +93,38 @@ export function countCosts(
     weightBytes: sum((l) => l.weightBytes),
     layers,
   };
+}
+
+interface CostPiece {
+  readonly node: Node;
+  readonly name: string;
+  readonly macs: number;
+  /** Its parameters, and that of them which meets the input. */
+  readonly tensors: readonly Tensor[];
+  readonly weight?: Tensor;
+}
+
+/** What counts as one layer: a node, or each of the two weights of a recurrent one with its share of the multiply-accumulates. */
+function costPieces(model: Model, inferred: Inferred): CostPiece[] {
+  const samples = samplesOf(model);
+  const names = layerNames(model);
+  return model.graph.nodes.flatMap((node): CostPiece[] => {
+    const name = names.get(node)!;
+    const macs = nodeMacs(model, node, inferred) / samples;
+    const recurrent = recurrentWeights(model, node, name);
+    if (recurrent.length > 0) {
+      const size = recurrent.reduce((sum, w) => sum + w.tensor.size, 0);
+      return recurrent.map(({ name: own, tensor, others }) => ({
+        node,
+        name: own,
+        macs: (macs * tensor.size) / size,
+        tensors: [tensor, ...others],
+        weight: tensor,
+      }));
+    }
+    const tensors = parameterInputs(model, node);
+    return [{ node, name, macs, tensors, weight: tensors.find((t) => t.name === node.inputs[1]) ?? tensors[0] }];
+  });
 }
 
 /** Structured costs of the model when each group keeps so many channels; a group that is absent keeps all. */
@@ -158,7 +187,11 @@ export function costAfter(model: Model, groups: readonly ChannelGroup[], inferre
   const seen = new Set<string>();
   for (const node of model.graph.nodes) {
     const macs = nodeMacs(model, node, inferred) / samples;
-    if (macs > 0) {
+    const recurrent = recurrentWeights(model, node, '');
+    const recurrentSize = recurrent.reduce((sum, w) => sum + w.tensor.size, 0);
+    for (const { tensor } of recurrent)
+      macTerms.push({ factor: (macs * tensor.size) / recurrentSize, axes: axesOf(tensor.name, tensor.dims.length) });
+    if (macs > 0 && recurrent.length === 0) {
       const out = node.outputs[0];
       macTerms.push({
         factor: macs,
@@ -207,8 +240,18 @@ function summedAxes(model: Model, node: Node, inferred: Inferred, axesOf: (name:
   };
   const [x, w] = node.inputs;
   if (node.opType === 'Conv') return pick(w, 1);
-  // The weight's own first axis is the input's channels; every one of them reaches (output channels / groups) results.
-  if (node.opType === 'ConvTranspose') return attr.int(node, 'group', 1) > 1 ? [] : pick(w, 0);
+  // The weight's own first axis is the input's channels; every one of them reaches (output channels / groups) results. A depthwise one
+  // has no outputs but those of its inputs, which the output's axis counts.
+  if (node.opType === 'ConvTranspose') {
+    const inputs = model.graph.initializers.get(w)?.dims[0] ?? 0;
+    const group = attr.int(node, 'group', 1);
+    return group > 1 && group === inputs ? [] : pick(w, 0);
+  }
+  if (node.opType === 'Einsum') {
+    const shapes = node.inputs.map((name) => inferred.types.get(name)?.shape);
+    if (shapes.some((shape) => shape === undefined)) return [];
+    return summedEinsumAxes(node, shapes as Shape[]).flatMap(({ input, axis }) => pick(node.inputs[input], axis));
+  }
   if (node.opType === 'Gemm') return pick(w, attr.int(node, 'transB', 0) ? 1 : 0);
   if (node.opType === 'MatMul') return model.graph.initializers.has(w) ? pick(w, -2) : pick(x, -1);
   return [];
@@ -246,7 +289,7 @@ function scaleBytes(model: Model, node: Node): number {
 /** Output channels of a layer's weight: one scale each. */
 function outputChannels(node: Node, weight: Tensor): number {
   if (node.opType === 'Conv') return weight.dims[0];
-  if (node.opType === 'ConvTranspose') return weight.dims[1];
+  if (node.opType === 'ConvTranspose' || isRecurrent(node)) return weight.dims[1];
   if (node.opType === 'Gemm' && attr.int(node, 'transB', 0)) return weight.dims[0];
   return weight.dims.at(-1) ?? 1;
 }

@@ -7,7 +7,7 @@ import { findOperator } from '../ops/registry';
 import { readsOf } from '../pruning/segment';
 import type { ChannelGroup, FrozenReason } from './channel-group';
 import { findChannelGroups } from './channel-groups';
-import { countCosts } from './costs';
+import { countCosts, type LayerCost } from './costs';
 import { type Inferred, inferTypes } from './infer';
 import { layerNames } from './layer-names';
 import { nodeMacs, quantizableLayers, samplesOf } from './layers';
@@ -26,7 +26,8 @@ export function layerGraph(model: Model, { modelPath, sha256, format = 'onnx' }:
   const open = inferTypes(model);
   const single = inferTypes(model, { batch: 1 });
   const costs = countCosts(model, single);
-  const costOf = new Map(costs.layers.map((l) => [l.name, l]));
+  const costOf = new Map<Node, Pick<LayerCost, 'macs' | 'params' | 'weightBytes'>>();
+  for (const cost of costs.layers) costOf.set(cost.node, sumOf(costOf.get(cost.node), cost));
   const quantizable = new Set(quantizableLayers(model, single).map((l) => l.name));
   const { groups, frozen } = findChannelGroups(model);
   const infos = [...groups.map((g) => groupInfo(g, graph.nodes, names)), ...frozen.map(frozenInfo)];
@@ -41,7 +42,7 @@ export function layerGraph(model: Model, { modelPath, sha256, format = 'onnx' }:
   const nodes = graph.nodes.map((node): LayerNode => {
     const name = names.get(node)!;
     const known = findOperator(node.opType, node.domain) !== undefined;
-    const cost = costOf.get(name);
+    const cost = costOf.get(node);
     const reason = pruned.has(name) ? undefined : frozen.find((f) => f.layers.includes(name))?.reason;
     const values = node.inputs.filter((i) => i !== '' && !graph.initializers.has(i));
     const weights = node.inputs.filter((i) => isFloat(graph.initializers.get(i)?.type ?? 'int64'));
@@ -79,6 +80,10 @@ export function layerGraph(model: Model, { modelPath, sha256, format = 'onnx' }:
     unknownOperators: open.unknownOperators.map(({ node, reason }) => ({ node: names.get(node)!, reason })),
   };
 }
+
+/** A recurrent node counts as two layers. */
+const sumOf = (a: Pick<LayerCost, 'macs' | 'params' | 'weightBytes'> | undefined, b: LayerCost) =>
+  a ? { macs: a.macs + b.macs, params: a.params + b.params, weightBytes: a.weightBytes + b.weightBytes } : b;
 
 function valueShape(name: string, { types }: Inferred): ValueShape {
   const type = types.get(name);

@@ -1,16 +1,20 @@
-/** The layers that have weights worth pruning or quantising: convolutions and linear layers with constant weights. */
+/** The layers that have weights worth pruning or quantising: convolutions, linear and recurrent layers with constant weights. */
 import { attr, type Model, type Node } from '../onnx/model';
 import { elementCount, isFloat } from '../onnx/tensor';
 import type { CostContext } from '../ops/operator';
+import { isRecurrent } from '../ops/recurrent-layout';
 import { findOperator } from '../ops/registry';
 import { type Inferred, inferTypes } from './infer';
 import { layerNames } from './layer-names';
+import { recurrentWeights } from './recurrent-weights';
 
 export interface Layer {
   /** Unique in the model (see `layerNames`); policies use it as the key. */
   readonly name: string;
   readonly node: Node;
-  readonly kind: 'convolution' | 'depthwise' | 'linear';
+  readonly kind: 'convolution' | 'depthwise' | 'linear' | 'recurrent';
+  /** The value that meets the weight; of a recurrent weight the states, as the node puts them out. */
+  readonly input: string;
   /** Names of the initializers. */
   readonly weight: string;
   readonly bias?: string;
@@ -32,7 +36,10 @@ export interface Layer {
   readonly params: number;
 }
 
-/** Layers whose weights can be quantised: every convolution and linear layer with a constant float weight, in graph order. */
+/**
+ * Layers whose weights can be quantised: every convolution and linear layer with a constant float weight, in graph order. A recurrent node
+ * is two layers, as its weights are two (`recurrent-weights.ts`).
+ */
 export function quantizableLayers(model: Model, inferred: Inferred = inferTypes(model, { batch: 1 })): Layer[] {
   const names = layerNames(model);
   const samples = samplesOf(model);
@@ -40,10 +47,15 @@ export function quantizableLayers(model: Model, inferred: Inferred = inferTypes(
   for (const node of model.graph.nodes) {
     const weight = model.graph.initializers.get(node.inputs[1] ?? '');
     if (node.domain !== '' || !weight || !isFloat(weight.type) || weight.dims.length < 2) continue;
+    if (isRecurrent(node)) {
+      layers.push(...recurrentLayers(model, node, names.get(node)!, nodeMacs(model, node, inferred) / samples));
+      continue;
+    }
     const bias = model.graph.initializers.get(node.inputs[2] ?? '');
     const base = {
       name: names.get(node)!,
       node,
+      input: node.inputs[0],
       weight: weight.name,
       bias: bias?.name,
       macs: nodeMacs(model, node, inferred) / samples,
@@ -85,6 +97,27 @@ export function quantizableLayers(model: Model, inferred: Inferred = inferTypes(
     }
   }
   return layers;
+}
+
+/** The layers of a recurrent node: every step passes each of its weights once. Biases and peepholes count with the first. */
+function recurrentLayers(model: Model, node: Node, name: string, macs: number): Layer[] {
+  const weights = recurrentWeights(model, node, name);
+  const total = weights.reduce((sum, w) => sum + w.tensor.size, 0);
+  return weights.map(({ tensor, gateAxis, summedAxis, others, ...rest }) => ({
+    ...rest,
+    node,
+    kind: 'recurrent',
+    weight: tensor.name,
+    outChannels: tensor.dims[gateAxis],
+    inChannels: tensor.dims[summedAxis],
+    kernel: [1, 1],
+    stride: 1,
+    groups: 1,
+    outAxis: gateAxis,
+    inAxis: summedAxis,
+    macs: (macs * tensor.size) / total,
+    params: tensor.size + others.reduce((sum, t) => sum + t.size, 0),
+  }));
 }
 
 /** Layers that mix channels, so that pruning them is a decision of its own: all but depthwise convolutions. */

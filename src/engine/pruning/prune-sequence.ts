@@ -3,6 +3,7 @@
  * by least squares to compute what the original model computes, each seeing the input that the layers before it now give.
  */
 import { UserError } from '../errors';
+import { notBatchFirst } from '../graph/batch-first';
 import type { ChannelGroup, WeightMember } from '../graph/channel-group';
 import { type Inferred, inferTypes } from '../graph/infer';
 import { layerNames } from '../graph/layer-names';
@@ -122,6 +123,8 @@ export class SequentialPruner {
   private readonly layerAt: ReadonlyMap<number, ReconstructionLayer>;
   private readonly byId: ReadonlyMap<string, ChannelGroup>;
   private readonly inferred: Inferred;
+  /** Values whose first axis does not hold the samples. */
+  private readonly otherwise: ReadonlySet<string>;
   private readonly selectionRandom: Random;
   private readonly targets = new Map<string, Target>();
   private readonly origin: State;
@@ -143,6 +146,7 @@ export class SequentialPruner {
     this.layerAt = new Map(this.plan.layers.map((l) => [l.index, l]));
     this.byId = new Map(groups.map((g) => [g.id, g]));
     this.inferred = inferTypes(original);
+    this.otherwise = notBatchFirst(original);
     this.selectionRandom = random.fork('selection');
     this.activationBytes = options.activationBytes ?? 192 * 2 ** 20;
     const input = scoringSignature(original).input.name;
@@ -301,8 +305,9 @@ export class SequentialPruner {
       for (const layer of this.plan.layers) {
         if (layer.index < first || layer.index > last) continue;
         if (!readers.includes(layer) && this.options.refit === false) continue;
-        // Nothing before the first reader has changed since it was sampled but that channels are gone from its input.
-        await this.rebuild(work, layer, rebuilt, layer.index === first ? firstSample : undefined);
+        // Nothing before the first reader has changed since it was sampled but that channels are gone from its input. Where other
+        // layers read the channels too (the steps of a recurrent one), they may give it something else now.
+        await this.rebuild(work, layer, rebuilt, layer.index === first && skipped.length === 0 ? firstSample : undefined);
       }
       work.back(firstTouched);
     }
@@ -492,6 +497,7 @@ export class SequentialPruner {
       wanted: readonly string[],
       visit: (first: number, values: ReadonlyMap<string, RuntimeTensor>) => void,
     ): Promise<void> => runSegment(model, frontier.values, wanted, this.calibration.count, this.segmentOptions, visit),
+    splits: (value: string): boolean => !this.otherwise.has(value),
     count: (): number => this.calibration.count,
     chunk: (): number => this.segmentOptions.chunk,
     activationLimit: (): number => this.activationBytes,
@@ -511,6 +517,8 @@ interface Bench {
     wanted: readonly string[],
     visit: (first: number, values: ReadonlyMap<string, RuntimeTensor>) => void,
   ): Promise<void>;
+  /** True where a value can be cut along its first axis, by samples. */
+  splits(value: string): boolean;
   count(): number;
   chunk(): number;
   activationLimit(): number;
@@ -617,7 +625,7 @@ class Work {
       });
     }
     const kept = new Map<string, Activation>();
-    let fits = crossing.size > 0;
+    let fits = crossing.size > 0 && [...crossing].every((name) => bench.splits(name));
     let bytes = 0;
     await bench.run(this.model, frontier, [...new Set([...wanted, ...crossing])], (first, values) => {
       const rows = Math.min(bench.chunk(), bench.count() - first);

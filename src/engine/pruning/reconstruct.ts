@@ -10,6 +10,7 @@
  * with it, so errors do not accumulate over residual blocks.
  */
 
+import { notBatchFirst } from '../graph/batch-first';
 import { inferTypes } from '../graph/infer';
 import { layerNames } from '../graph/layer-names';
 import { attr, type Model, type Node } from '../onnx/model';
@@ -62,6 +63,7 @@ export function planReconstruction(model: Model): ReconstructionPlan {
   const { nodes, initializers, outputs } = model.graph;
   const { types } = inferTypes(model, { batch: 1 });
   const names = layerNames(model);
+  const otherwise = notBatchFirst(model);
   const readers = new Map<string, number[]>();
   const producer = new Map<string, number>();
   /** Linear layers on the longest way to a value. */
@@ -107,6 +109,7 @@ export function planReconstruction(model: Model): ReconstructionPlan {
     if (!own(weight)) return `its weight '${weight}' is used elsewhere too`;
     const inputDims = dims(node.inputs[0]);
     if (!inputDims || inputDims.some((d, i) => i > 0 && typeof d !== 'number')) return 'the shape of its input is not known';
+    if (otherwise.has(node.inputs[0])) return 'the samples do not lie along the first axis of its input';
     const geometry = geometryOf(node, tensor.dims, inputDims.map(Number));
     if (typeof geometry === 'string') return geometry;
     const transposed = node.opType === 'Gemm' && attr.int(node, 'transB', 0) !== 0;

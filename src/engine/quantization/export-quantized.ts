@@ -6,6 +6,7 @@
  *   layout and made ResNet-20 1.7 times slower than float.)
  * - 8-bit activations: every activation at a quantised layer, addition or pooling passes QuantizeLinear/DequantizeLinear, and weights
  *   DequantizeLinear, which onnxruntime fuses to integer kernels (u8 activations with s8 weights; s8 with s8 is slower than float).
+ *   Recurrent layers have no such kernels: they stay as with float activations.
  */
 import { type Model, makeNode, type Node, opsetOf, withGraph } from '../onnx/model';
 import { Tensor } from '../onnx/tensor';
@@ -35,10 +36,13 @@ const PER_CHANNEL_OPSET = 13;
 /** A layer's first output tells it apart in every copy of the model. */
 const keyOf = (l: QuantizedLayer): string => l.layer.node.outputs[0];
 
+/** onnxruntime runs it on integers where quantisation surrounds it. */
+const runsOnIntegers = ({ layer }: QuantizedLayer): boolean => layer.kind !== 'recurrent';
+
 /** Values that must be quantised for these layers to run on integers; their ranges are what calibration has to find. */
 export function activationValues(model: Model, layers: readonly QuantizedLayer[]): string[] {
   const { graph } = model;
-  const quantized = new Set(layers.map((l) => keyOf(l)));
+  const quantized = new Set(layers.filter(runsOnIntegers).map((l) => keyOf(l)));
   const uses = new Map<string, Node[]>();
   for (const n of graph.nodes) for (const i of n.inputs) if (i !== '') uses.set(i, [...(uses.get(i) ?? []), n]);
   const outputs = new Set(graph.outputs.map((o) => o.name));
@@ -79,7 +83,8 @@ export function exportQuantized(model: Model, { layers, ranges }: QuantizedExpor
   // Older operator sets have no per-channel DequantizeLinear: their activations stay float.
   const integer = ranges !== undefined && opsetOf(model) >= PER_CHANNEL_OPSET;
 
-  for (const { layer, weights } of layers) {
+  for (const entry of layers) {
+    const { layer, weights } = entry;
     const { dims } = graph.initializers.get(layer.weight)!;
     initializers.delete(layer.weight);
     const codes = `${layer.weight}.codes`;
@@ -88,7 +93,7 @@ export function exportQuantized(model: Model, { layers, ranges }: QuantizedExpor
       codes,
       new Tensor(codes, 'int8', dims, new Uint8Array(weights.codes.buffer, weights.codes.byteOffset, weights.codes.length)),
     );
-    if (integer) {
+    if (integer && runsOnIntegers(entry)) {
       initializers.set(scale, Tensor.float32(scale, [weights.scales.length], weights.scales));
       nodes.push(
         makeNode('DequantizeLinear', [codes, scale], [layer.weight], { axis: layer.outAxis }, { name: `${layer.weight}.dequantize` }),
@@ -118,7 +123,7 @@ export function exportQuantized(model: Model, { layers, ranges }: QuantizedExpor
   };
 
   for (const input of graph.inputs) if (quantizedName.has(input.name)) nodes.push(...quantize(input.name));
-  const byOutput = new Map(layers.map((l) => [keyOf(l), l]));
+  const byOutput = new Map(layers.filter(runsOnIntegers).map((l) => [keyOf(l), l]));
   for (const node of graph.nodes) {
     const entry = byOutput.get(node.outputs[0]);
     const fused = FUSED_ACTIVATIONS.has(node.opType);

@@ -166,6 +166,7 @@ async function trainedWithNoise(
 }
 
 function canTakeNoise(model: Model, layer: Layer): boolean {
+  if (layer.kind === 'recurrent') return false;
   try {
     noiseSite(model, layer.node.outputs[0]);
     return true;

@@ -14,7 +14,7 @@ const WEIGHT_INPUTS: Readonly<Record<string, readonly number[]>> = {
   GroupNormalization: [1, 2],
   SkipLayerNormalization: [1, 2, 3, 4],
   PRelu: [1],
-  LSTM: [1, 2, 3],
+  LSTM: [1, 2, 3, 7],
   GRU: [1, 2, 3],
   RNN: [1, 2, 3],
   Gather: [0],
