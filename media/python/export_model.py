@@ -53,6 +53,17 @@ def version_of(name):
         return None
 
 
+def installed(*names):
+    """Versions by name, of those that are there. TensorFlow comes under several names."""
+    versions = {}
+    for name in names:
+        known = (version_of(other) for other in ((name, "tensorflow-cpu", "tensorflow-intel", "tensorflow-macos") if name == "tensorflow" else (name,)))
+        version = next((one for one in known if one), None)
+        if version:
+            versions[name] = version
+    return versions
+
+
 def load_module(path):
     """Imports a source file under its own name, in its own folder, so that its relative imports work."""
     folder = os.path.dirname(os.path.abspath(path))
@@ -157,45 +168,74 @@ def export_torch(request):
     return {"torch": torch.__version__}
 
 
+def choose_keras_backend():
+    """Keras 3 writes the backend it takes, TensorFlow by default, into a file of the user's: where that one is not installed, PyTorch does as well."""
+    if "KERAS_BACKEND" in os.environ or importlib.util.find_spec("torch") is None:
+        return
+    try:
+        with open(os.path.join(os.environ.get("KERAS_HOME", os.path.expanduser("~/.keras")), "keras.json")) as file:
+            backend = json.load(file).get("backend", "tensorflow")
+    except (OSError, ValueError):
+        backend = "tensorflow"
+    if importlib.util.find_spec(backend) is None:
+        os.environ["KERAS_BACKEND"] = "torch"
+
+
 def export_keras(request):
     require("tensorflow" if importlib.util.find_spec("keras") is None else "keras")
+    choose_keras_backend()
     model = build(request)
-    shape = request.get("inputShape")
-    if not getattr(model, "built", True) and shape:
-        model.build([None] + list(shape[1:]))
+    shape = request.get("inputShape") or shape_of_input(model, request["name"])
+    import numpy
+
+    # A first call makes the layers' weights, in subclassed models too, whose layers are not known before.
+    model(numpy.zeros([1] + list(shape[1:]), "float32"))
     if request.get("weights"):
         model.load_weights(request["weights"])
-    packages = {"keras": version_of("keras"), "tensorflow": version_of("tensorflow"), "tf2onnx": version_of("tf2onnx")}
-    if importlib.util.find_spec("tf2onnx") is not None and importlib.util.find_spec("tensorflow") is not None:
+    exports_onnx = "format" in getattr(getattr(type(model).export, "__code__", None), "co_varnames", ()) if hasattr(model, "export") else False
+    if exports_onnx:
+        export_keras_3(model, shape, request["to"])
+    else:
+        # Keras 2 leaves it to tf2onnx.
+        require("tensorflow", "tf2onnx")
         import tensorflow as tf
         import tf2onnx
 
-        if not shape:
-            shape = [1] + [axis for axis in model.input_shape[1:]]
         signature = (tf.TensorSpec([None] + list(shape[1:]), tf.float32, name="input"),)
         tf2onnx.convert.from_keras(model, input_signature=signature, opset=17, output_path=request["to"])
-    elif hasattr(model, "export"):
-        try:
-            model.export(request["to"], format="onnx")
-        except (ImportError, ValueError) as error:
-            missing = getattr(error, "name", None)
-            raise ExportError(
-                "Keras cannot write ONNX: %s." % error,
-                "Install tf2onnx (python -m pip install tf2onnx), or select another interpreter.",
-                [missing] if missing else ["tf2onnx"],
-            )
-    else:
-        require("tf2onnx")
-    return {name: version for name, version in packages.items() if version}
+    return installed("keras", "tensorflow", "torch", "tf2onnx", "onnxscript")
+
+
+def export_keras_3(model, shape, to):
+    import keras
+
+    backend = keras.backend.backend()
+    require(*{"tensorflow": ["tf2onnx", "onnx"], "torch": ["onnx", "onnxscript"]}.get(backend, ["tf2onnx"]))
+    batch = [None] + list(shape[1:])
+    try:
+        model.export(to, format="onnx", verbose=False, input_signature=[keras.InputSpec(shape=batch, dtype="float32", name="input")])
+    except ImportError as error:
+        raise ExportError(
+            "Keras on %s cannot write ONNX: %s." % (backend, str(error).strip().rstrip(".")),
+            "Install what is named, or select another interpreter.",
+            [error.name] if error.name else [],
+        )
+
+
+def shape_of_input(model, name):
+    """A model that says what it takes need not be asked about."""
+    shape = getattr(model, "input_shape", None) if getattr(model, "built", False) else None
+    if not isinstance(shape, (tuple, list)) or any(axis is None for axis in shape[1:]):
+        raise ExportError("'%s' does not say the shape of its input." % name, "Write 'definition.inputShape' into the config.")
+    return list(shape)
 
 
 def main():
     request = json.loads(sys.argv[1])
     try:
         if request.get("describe"):
-            names = ("torch", "lightning", "keras", "tensorflow", "tf2onnx", "onnx")
-            packages = {name: version_of(name) for name in names}
-            answer = {"python": sys.version.split()[0], "packages": {k: v for k, v in packages.items() if v}}
+            packages = installed("torch", "lightning", "keras", "tensorflow", "tf2onnx", "onnx")
+            answer = {"python": sys.version.split()[0], "packages": packages}
         else:
             torch_like = request["kind"] in ("torch-module", "lightning-module")
             packages = export_torch(request) if torch_like else export_keras(request)

@@ -4,25 +4,10 @@
  * Usage: node test/python/real-torch.mjs [INTERPRETER], or ESPALIER_PYTHON=INTERPRETER. Needs dist/cli.js (npm run build); torch and onnx in the interpreter.
  */
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import * as ort from 'onnxruntime-node';
-
-const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
-const script = join(root, 'media', 'python', 'export_model.py');
-const cli = join(root, 'dist', 'cli.js');
-const python = process.argv[2] ?? process.env.ESPALIER_PYTHON;
-if (!python) {
-  console.error('usage: node test/python/real-torch.mjs INTERPRETER (one that has torch and onnx), or ESPALIER_PYTHON=INTERPRETER');
-  process.exit(2);
-}
-if (!existsSync(cli)) {
-  console.error(`${cli} is not there: run \`npm run build\` first`);
-  process.exit(2);
-}
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { withInterpreter } from './interpreter.mjs';
 
 const NET = `import torch
 from torch import nn
@@ -67,35 +52,7 @@ json.dump({"x": x.flatten().tolist(), "y": y.flatten().tolist()}, open("answers.
 /** Largest difference to torch's answers; float sums in another order differ in the last digits. */
 const TOLERANCE = 1e-5;
 
-const folder = mkdtempSync(join(tmpdir(), 'espalier-torch-'));
-/** Without this machine's paths, so that a transcript can be shown. */
-const shown = (text) => text.replaceAll(folder, '.').replaceAll(root, '<checkout>').replaceAll(python, 'python');
-const say = (text) => console.log(shown(text));
-
-/** As src/host/python/export-python.ts does: the answer is the last line of the standard output. */
-async function exportModel(request) {
-  const child = spawn(python, [script, JSON.stringify(request)], {
-    cwd: dirname(request.file ?? join(folder, 'net.py')),
-    env: { ...process.env, PYTHONIOENCODING: 'utf-8' },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let [output, errors] = ['', ''];
-  child.stdout.on('data', (data) => {
-    output += data;
-  });
-  child.stderr.on('data', (data) => {
-    errors += data;
-  });
-  const code = await new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', resolve);
-  });
-  say(`\n$ python export_model.py '${JSON.stringify(request)}'\n${output.trim()}`);
-  assert.equal(code, 0, errors);
-  return JSON.parse(output.trimEnd().split(/\r?\n/).pop());
-}
-
-async function main() {
+await withInterpreter('torch and onnx', async ({ python, folder, say, exportModel, difference, inspect }) => {
   const source = join(folder, 'net.py');
   const to = join(folder, 'net.onnx');
   writeFileSync(source, NET);
@@ -125,17 +82,11 @@ async function main() {
   assert.equal(answer.path, to);
 
   const { x, y } = JSON.parse(readFileSync(join(folder, 'answers.json'), 'utf8'));
-  const session = await ort.InferenceSession.create(to);
-  const { output } = await session.run({ input: new ort.Tensor('float32', Float32Array.from(x), [2, 3, 32, 32]) });
-  await session.release();
-  assert.deepEqual([...output.dims], [2, 10]);
-  const difference = Math.max(...y.map((value, i) => Math.abs(value - output.data[i])));
-  say(`\nonnxruntime against torch, 2 images: largest difference ${difference.toExponential(1)} (allowed ${TOLERANCE})`);
-  assert.ok(difference <= TOLERANCE);
+  const off = await difference(to, { x, shape: [2, 3, 32, 32], y });
+  say(`\nonnxruntime against torch, 2 images: largest difference ${off.toExponential(1)} (allowed ${TOLERANCE})`);
+  assert.ok(off <= TOLERANCE);
 
-  const inspected = execFileSync(process.execPath, [cli, 'inspect', to], { encoding: 'utf8' });
-  say(`\n$ espalier inspect net.onnx\n${inspected.trim()}`);
-  const graph = JSON.parse(execFileSync(process.execPath, [cli, 'inspect', to, '--json'], { encoding: 'utf8' }));
+  const graph = inspect(to);
   const operators = graph.nodes.map((node) => node.opType);
   for (const operator of ['Conv', 'BatchNormalization', 'Gemm']) assert.ok(operators.includes(operator), `${operator} is in the graph`);
   // The shortcut couples the stem with the block: one group of 16 channels.
@@ -143,11 +94,4 @@ async function main() {
     graph.groups.filter((g) => g.prunable).map((g) => g.channels),
     [16],
   );
-  say('\nall as it should be');
-}
-
-try {
-  await main();
-} finally {
-  rmSync(folder, { recursive: true, force: true });
-}
+});
