@@ -3,127 +3,13 @@
  * Each has a one-line picture and the channel groups that are expected of it, by id and number of channels.
  */
 import { normalize } from '../src/engine/graph/passes/normalize';
-import type { Model } from '../src/engine/onnx/model';
 import { Tensor } from '../src/engine/onnx/tensor';
-import { GraphBuilder, type Value } from '../src/engine/ops/builder';
-import { Random } from '../src/engine/random';
+import type { Value } from '../src/engine/ops/builder';
+import { attentionTopologies } from './topologies/attention';
+import { mobileTopologies } from './topologies/mobile';
+import { type Topology, topology } from './topologies/network';
 
-export interface Topology {
-  readonly name: string;
-  /** What leads where. */
-  readonly picture: string;
-  readonly model: Model;
-  /** Shape of the one input, batch first. */
-  readonly input: readonly number[];
-  readonly groups: Readonly<Record<string, number>>;
-}
-
-/** Layers by name, as exporters write them: `conv1` has the weight `conv1.weight` and makes the value `conv1`. */
-class Network {
-  readonly b = new GraphBuilder();
-  private readonly random: Random;
-
-  constructor(
-    seed: number,
-    readonly batch = 2,
-  ) {
-    this.random = new Random(seed);
-  }
-
-  input(...shape: number[]): Value {
-    return this.b.input('x', ['N', ...shape], 'float32', this.batch);
-  }
-
-  weights(name: string, shape: readonly number[], scale: number, shift = 0): Value {
-    const size = shape.reduce((a, d) => a * d, 1);
-    return this.b.floats(
-      name,
-      shape,
-      Float32Array.from({ length: size }, () => shift + scale * this.random.normal()),
-    );
-  }
-
-  positive(name: string, length: number): Value {
-    return this.b.floats(
-      name,
-      [length],
-      Float32Array.from({ length }, () => this.random.between(0.5, 1.5)),
-    );
-  }
-
-  conv(name: string, x: Value, out: number, kernel = 3, options: { stride?: number; group?: number; bias?: boolean } = {}): Value {
-    const { stride = 1, group = 1, bias = true } = options;
-    const perGroup = x.shape[1] / group;
-    const w = this.weights(`${name}.weight`, [out, perGroup, kernel, kernel], 1 / Math.sqrt(perGroup * kernel * kernel));
-    const inputs = bias ? [x, w, this.weights(`${name}.bias`, [out], 0.3)] : [x, w];
-    const pad = (kernel - 1) / 2;
-    return this.b.op(
-      'Conv',
-      inputs,
-      { kernel_shape: [kernel, kernel], strides: [stride, stride], pads: [pad, pad, pad, pad], group },
-      { name },
-    );
-  }
-
-  norm(name: string, x: Value): Value {
-    const n = x.shape[1];
-    return this.b.op(
-      'BatchNormalization',
-      [
-        x,
-        this.weights(`${name}.weight`, [n], 0.3, 1),
-        this.weights(`${name}.bias`, [n], 0.3),
-        this.weights(`${name}.running_mean`, [n], 0.3),
-        this.positive(`${name}.running_var`, n),
-      ],
-      { epsilon: { float: 1e-5 } },
-      { name },
-    );
-  }
-
-  relu(name: string, x: Value): Value {
-    return this.b.op('Relu', [x], {}, { name });
-  }
-
-  relu6(name: string, x: Value): Value {
-    return this.b.op('Clip', [x, this.b.scalar(0), this.b.scalar(6)], {}, { name });
-  }
-
-  gemm(name: string, x: Value, out: number, transB = true): Value {
-    const c = x.shape[1];
-    const w = this.weights(`${name}.weight`, transB ? [out, c] : [c, out], 1 / Math.sqrt(c));
-    return this.b.op('Gemm', [x, w, this.weights(`${name}.bias`, [out], 0.3)], transB ? { transB: 1 } : {}, { name });
-  }
-
-  op(opType: string, name: string, inputs: readonly Value[], attributes: Record<string, number | string | readonly number[]> = {}): Value {
-    return this.b.op(opType, inputs, attributes, { name });
-  }
-
-  /** Global pooling, flattening and a linear layer of 5 classes. */
-  head(x: Value): Model {
-    const pooled = this.op('GlobalAveragePool', 'pool', [x]);
-    return this.done(this.gemm('fc', this.op('Flatten', 'flat', [pooled], { axis: 1 }), 5));
-  }
-
-  done(y: Value): Model {
-    this.b.output(y, y.name, ['N', ...y.shape.slice(1)]);
-    return this.b.build();
-  }
-}
-
-const IMAGE = [2, 3, 8, 8] as const;
-
-type Builder = (n: Network) => Model;
-
-function topology(
-  name: string,
-  picture: string,
-  groups: Record<string, number>,
-  build: Builder,
-  input: readonly number[] = IMAGE,
-): (seed?: number) => Topology {
-  return (seed = 1) => ({ name, picture, groups, input, model: build(new Network(seed, input[0])) });
-}
+export type { Topology } from './topologies/network';
 
 const makers = [
   topology('plain', 'conv1 → relu → maxpool → conv2 → relu → flatten → fc1 → relu → fc2', { conv1: 8, conv2: 6, fc1: 12 }, (n) => {
@@ -210,7 +96,7 @@ const makers = [
       const x = n.relu('relu2', n.op('Add', 'fc2.add', [second, n.weights('fc2.bias', [9], 0.3)]));
       return n.done(n.gemm('fc3', x, 5, false));
     },
-    [16, 20],
+    { input: [16, 20] },
   ),
   topology('transposed middle', 'conv1 → NHWC → scale and shift → NCHW → conv2 → fc', { conv1: 8, conv2: 6 }, (n) => {
     const x = n.relu('relu1', n.conv('conv1', n.input(3, 8, 8), 8));
@@ -266,9 +152,10 @@ const makers = [
       const nhwc = n.op('Transpose', 'nhwc', [x], { perm: [0, 2, 3, 1] });
       return n.done(n.gemm('fc', n.op('Flatten', 'flat', [nhwc], { axis: 1 }), 5));
     },
-    [2, 3, 4, 4],
+    { input: [2, 3, 4, 4] },
   ),
 ];
 
 /** Every topology, with weights drawn from `seed`. */
-export const topologies = (seed = 1): Topology[] => makers.map((make) => make(seed));
+export const topologies = (seed = 1): Topology[] =>
+  [...makers, ...mobileTopologies, ...attentionTopologies].map((make) => make(seed));

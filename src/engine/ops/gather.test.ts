@@ -22,6 +22,11 @@ test.each([
   await checkGradient(node);
 });
 
+test('the gradient of a shuffle is the shuffle back', async () => {
+  const shuffle = { opType: 'Gather', attributes: { axis: 1 }, inputs: [{ name: 'X', shape: [2, 4, 3] }, wholeNumbers('I', [2, 0, 3, 1])] };
+  await checkGradient(shuffle);
+});
+
 test('channels beside the gathered axis pass, also where it goes', async () => {
   await checkChannels({ ...gather([2, 4, 3], 1, { shape: [], data: [0] }), carry: { X: [2] }, remove: [1] });
   await checkChannels({ ...gather([2, 4, 3], 1, { shape: [2, 2], data: [0, 1, 1, 2] }), carry: { X: [2] }, remove: [1] });

@@ -20,6 +20,10 @@ function indicesOf({ inputs }: Pick<InferContext, 'inputs'>, length: number): nu
   });
 }
 
+/** Every position once: a shuffle, whose gradient is the shuffle back. */
+const isPermutation = (order: readonly number[], length: number): boolean =>
+  order.length === length && new Set(order).size === length && order.every((i) => i >= 0 && i < length);
+
 const gather: Operator = {
   opTypes: ['Gather'],
   infer(context) {
@@ -46,6 +50,11 @@ const gather: Operator = {
     if (!dy || !isFloat(data.type)) return [undefined];
     const rank = data.shape.length;
     const axis = axisOf({ node }, rank);
+    const order = foldable({ type: indices.type, shape: indices.shape, value: b.constantOf(indices) });
+    if (order && indices.shape.length === 1 && isPermutation(order, data.shape[axis])) {
+      const back = order.map((_, i) => order.indexOf(i));
+      return [b.op('Gather', [dy, b.ints(back)], { axis })];
+    }
     // The gathered axis first: [length, …the others], so that rows are added at their places.
     const count = elementCount(indices.shape);
     const outer = data.shape.slice(0, axis);

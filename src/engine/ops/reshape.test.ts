@@ -77,7 +77,16 @@ test('blocks of axes', () => {
     { from: [1], to: [1, 2] },
   ]);
   expect(axisBlocks(['', 6], ['', 2, 3])).toHaveLength(2);
-  expect(axisBlocks(['n', 6], ['', 4])).toBeUndefined();
+  expect(axisBlocks(['n', 6], ['', 4])).toEqual([{ from: [0, 1], to: [0, 1] }]);
+  expect(axisBlocks(['n', 5, 6], ['', 6])).toEqual([
+    { from: [0, 1], to: [0] },
+    { from: [2], to: [1] },
+  ]);
+  expect(axisBlocks([2, '', 12], [2, 3, '', 4, 3])).toEqual([
+    { from: [0], to: [0] },
+    { from: [1], to: [1, 2] },
+    { from: [2], to: [3, 4] },
+  ]);
   expect(axisBlocks([6], [4])).toBeUndefined();
 });
 
@@ -100,9 +109,22 @@ describe('channels', () => {
     await checkChannels({ ...reshape([2, 3, 2, 2], [2, 3, -1]), carry: { X: [1] }, remove: [1] });
   });
 
-  test('channels split into groups are frozen, and the sentence says so', async () => {
-    const split = await checkChannels({ ...reshape([2, 6, 2, 2], [2, 2, 3, 2, 2]), carry: { X: [1] } });
-    expect(split.reasons).toEqual(["Reshape 'output_0' splits 6 channels into groups of axes 2 × 3"]);
+  test('channels of images split into groups fall together where they lie at one place of the longer axis', async () => {
+    const split = await checkChannels({ ...reshape([2, 6, 2, 2], [2, 2, 3, 2, 2]), carry: { X: [1] }, remove: [1] });
+    expect(split.outputs[0]).toEqual([null, null, [0, 1, 2], null, null]);
+    await checkChannels({ ...reshape([2, 6, 2, 2], [-1, 3, 2, 2, 2]), carry: { X: [1] }, remove: [4] });
+  });
+
+  test('features split into heads lose whole heads, in each of the parts in front of them', async () => {
+    const heads = await checkChannels({ ...reshape([2, 5, 8], [2, 5, 4, 2]), carry: { X: [2] }, remove: [3] });
+    expect(heads.outputs[0]).toEqual([null, null, [0, 2, 4, 6], null]);
+    const parts = await checkChannels({ ...reshape([2, 5, 24], [-1, 5, 3, 4, 2]), carry: { X: [2] }, remove: [3] });
+    expect(parts.outputs[0]).toEqual([null, null, null, [0, 2, 4, 6], null]);
+  });
+
+  test('an axis of unknown length beside the others does not matter', async () => {
+    const rows = { ...reshape([2, 5, 6], [-1, 6]), symbolic: { X: { 0: 'batch' } } };
+    expect((await checkChannels({ ...rows, carry: { X: [2] }, remove: [1] })).outputs[0][1]).toEqual([0, 1, 2, 3, 4, 5]);
   });
 
   test('features made into maps lose whole maps', async () => {

@@ -15,11 +15,13 @@ export interface QuantizeModelOptions {
   readonly threads?: number;
 }
 
-/** The layers of a model at a bit-width each; absent or above 8: the layer stays float and is not listed. */
+/**
+ * The layers of a model at a bit-width each; absent or above 8: the layer stays float and is not listed. Of layers that share a weight
+ * the last one is listed, as its codes are what candidates were scored with.
+ */
 export function quantizeLayers(model: Model, bits: Readonly<Record<string, number>>): QuantizedLayer[] {
-  return quantizableLayers(model)
-    .filter((l) => (bits[l.name] ?? 32) <= 8)
-    .map((l) => quantizeLayer(model, l, bits[l.name]));
+  const byWeight = new Map(quantizableLayers(model).flatMap((l) => ((bits[l.name] ?? 32) <= 8 ? [[l.weight, l] as const] : [])));
+  return [...byWeight.values()].map((l) => quantizeLayer(model, l, bits[l.name]));
 }
 
 /** The quantised form of a model whose batch normalisation is folded, ready to be written. */

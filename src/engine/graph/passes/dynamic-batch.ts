@@ -14,12 +14,16 @@ export interface DynamicBatchResult extends PassResult {
 /** The name the batch gets. */
 const BATCH = 'N';
 
-/** Operators that treat every sample alike whatever their attributes, batch first in and out. */
-const PER_SAMPLE = new Set([
-  ...['Conv', 'ConvTranspose', 'BatchNormalization', 'InstanceNormalization', 'LRN', 'PRelu'],
-  ...['MaxPool', 'AveragePool', 'LpPool', 'GlobalAveragePool', 'GlobalMaxPool', 'GlobalLpPool'],
+/** Operators that treat every element alike, wherever the batch lies. */
+const PER_ELEMENT = new Set([
   ...['Relu', 'LeakyRelu', 'Elu', 'Selu', 'Celu', 'Sigmoid', 'HardSigmoid', 'HardSwish', 'Tanh', 'Softplus', 'Softsign', 'Gelu', 'Mish'],
   ...['Clip', 'Abs', 'Neg', 'Exp', 'Log', 'Sqrt', 'Reciprocal', 'Erf', 'Floor', 'Ceil', 'Identity', 'Dropout', 'Cast', 'ThresholdedRelu'],
+]);
+/** Operators that treat every sample alike whatever their attributes, batch first in and out. */
+const PER_SAMPLE = new Set([
+  ...PER_ELEMENT,
+  ...['Conv', 'ConvTranspose', 'BatchNormalization', 'InstanceNormalization', 'LRN', 'PRelu'],
+  ...['MaxPool', 'AveragePool', 'LpPool', 'GlobalAveragePool', 'GlobalMaxPool', 'GlobalLpPool'],
   ...['QuantizeLinear', 'DequantizeLinear', 'DepthToSpace', 'SpaceToDepth'],
 ]);
 const ELEMENTWISE = new Set(['Add', 'Sub', 'Mul', 'Div', 'Pow', 'Sum', 'Max', 'Min', 'Mean', 'Where']);
@@ -27,7 +31,9 @@ const ELEMENTWISE = new Set(['Add', 'Sub', 'Mul', 'Div', 'Pow', 'Sum', 'Max', 'M
 /**
  * Makes a batch that the file fixes symbolic, so that one session scores any number of samples. Safe where
  * 1. every input and output has the same fixed leading length;
- * 2. every node on the way keeps samples apart, with the batch as its first axis in and out;
+ * 2. every node on the way keeps samples apart, with the batch as its first axis in and out; Transpose, Gather, Slice, Split, Squeeze,
+ *    Unsqueeze and reductions may move it to another axis and back (queries, keys and values taken from one value), where elementwise operators,
+ *    products with one matrix and recurrent layers leave it;
  * 3. a Reshape that names the batch can take it from its input: its leading length becomes 0 ("as the input has it"), or −1 is
  *    already there and stays true.
  * Otherwise the model is left as it is, with the reason.
@@ -44,8 +50,8 @@ export function dynamicBatch(model: Model): DynamicBatchResult {
   const inferred = inferTypes(model);
   const initializers = new Map(graph.initializers);
   const uses = useCounts(graph);
-  /** Values with the batch as their first axis. */
-  const batched = new Set(graph.inputs.map((i) => i.name));
+  /** The axis of the batch, by value. */
+  const batched = new Map(graph.inputs.map((i) => [i.name, 0]));
   const nodes: Node[] = [];
   for (const node of graph.nodes) {
     if (!node.inputs.some((i) => batched.has(i))) {
@@ -54,9 +60,9 @@ export function dynamicBatch(model: Model): DynamicBatchResult {
     }
     const step = throughNode(node, batch, batched, inferred, model);
     if (typeof step === 'string') return stay(model, `${node.opType} '${names.get(node)}' ${step}`);
-    for (const o of node.outputs) if (o !== '') batched.add(o);
+    for (const [i, o] of node.outputs.entries()) if (o !== '') batched.set(o, step.axes?.[i] ?? step.axis ?? 0);
     if (!step.shape) {
-      nodes.push(step.node ?? node);
+      nodes.push(node);
       continue;
     }
     const old = initializers.get(node.inputs[1]);
@@ -65,7 +71,11 @@ export function dynamicBatch(model: Model): DynamicBatchResult {
     initializers.set(name, Tensor.ints(name, step.shape));
     nodes.push({ ...node, inputs: [node.inputs[0], name] });
   }
-  if (graph.outputs.some((o) => !batched.has(o.name))) return stay(model, 'an output does not depend on the input');
+  for (const { name } of graph.outputs) {
+    const axis = batched.get(name);
+    if (axis !== 0)
+      return stay(model, axis === undefined ? 'an output does not depend on the input' : `output '${name}' has it as axis ${axis}`);
+  }
   const symbolic = <T extends { shape?: readonly (number | string)[] }>(v: T): T => ({
     ...v,
     shape: v.shape && [BATCH, ...v.shape.slice(1)],
@@ -87,28 +97,33 @@ export function dynamicBatch(model: Model): DynamicBatchResult {
 
 const stay = (model: Model, why: string): DynamicBatchResult => ({ model, modified: false, reason: `the batch stays fixed: ${why}` });
 
-/** What becomes of a node that reads batched values: a reason against it, or the node, or the new constant of a Reshape. */
+/** What becomes of a node that reads batched values: a reason against it, or the new constant of a Reshape, and the batch's axis after it (of each output). */
 function throughNode(
   node: Node,
   batch: number,
-  batched: ReadonlySet<string>,
+  batched: ReadonlyMap<string, number>,
   inferred: Inferred,
   model: Model,
-): string | { node?: Node; shape?: number[] } {
+): string | { shape?: number[]; axis?: number; axes?: readonly number[] } {
   const typeOf = (name: string): ValueType | undefined => inferred.types.get(name);
   const rankOf = (name: string): number | undefined => typeOf(name)?.shape?.length;
   const rank = rankOf(node.inputs[0]);
-  const onFirst = (axis: number): boolean => axis === 0 || (rank !== undefined && axis === -rank);
+  const at = Math.max(...node.inputs.map((i) => batched.get(i) ?? 0));
+  const onBatch = (axis: number): boolean => axis === at || (rank !== undefined && axis === at - rank);
   const constants = (input: number): number[] | undefined => typeOf(node.inputs[input] ?? '')?.value?.numbers();
   const fine = {};
   if (node.domain !== '') return 'is not a standard operator';
   if (
     node.inputs.some((i, at) => at > 0 && batched.has(i)) &&
     !ELEMENTWISE.has(node.opType) &&
+    !RECURRENT.has(node.opType) &&
     node.opType !== 'Concat' &&
     node.opType !== 'MatMul'
   )
     return 'combines samples in a way that is not known to keep them apart';
+  if (RECURRENT.has(node.opType)) return recurrentStep(node, at, batched);
+  if (MOVES.has(node.opType)) return moved(node, at, rank, constants, rankOf(node.inputs[1] ?? ''));
+  if (at !== 0) return behindFirst(node, at, batched, inferred);
   if (PER_SAMPLE.has(node.opType)) return fine;
   if (ELEMENTWISE.has(node.opType)) {
     const out = rankOf(node.outputs[0]);
@@ -136,36 +151,107 @@ function throughNode(
         ? fine
         : 'merges the batch with other axes';
     case 'Concat':
-    case 'Split':
-      return onFirst(attr.int(node, 'axis', 0)) ? 'works along the batch' : fine;
+      return onBatch(attr.int(node, 'axis', 0)) ? 'works along the batch' : fine;
     case 'Softmax':
     case 'LogSoftmax':
-      return onFirst(attr.int(node, 'axis', opsetOf(model) < 13 ? 1 : -1)) ? 'works along the batch' : fine;
-    case 'Transpose':
-      return attr.ints(node, 'perm')?.[0] === 0 ? fine : 'moves the batch to another axis';
+      return onBatch(attr.int(node, 'axis', opsetOf(model) < 13 ? 1 : -1)) ? 'works along the batch' : fine;
     case 'Pad': {
       const pads = constants(1) ?? attr.ints(node, 'pads');
       if (!pads || rank === undefined || (node.inputs[3] ?? '') !== '') return 'pads by lengths that are not constant';
       return pads[0] === 0 && pads[rank] === 0 ? fine : 'pads the batch';
-    }
-    case 'Slice': {
-      const axes = constants(3) ?? attr.ints(node, 'axes');
-      return axes?.some(onFirst) === false ? fine : 'may cut the batch';
-    }
-    case 'ReduceMean':
-    case 'ReduceSum':
-    case 'ReduceMax':
-    case 'ReduceMin':
-    case 'Squeeze':
-    case 'Unsqueeze': {
-      const axes = attr.ints(node, 'axes') ?? constants(1);
-      return axes?.length && !axes.some(onFirst) ? fine : 'works along the batch';
     }
     case 'Reshape':
       return reshapeStep(node, batch, typeOf(node.inputs[0])?.shape, constants(1));
     default:
       return 'is not known to keep samples apart';
   }
+}
+
+/** Operators that reorder or cut axes, the batch being any of them. */
+const REDUCTIONS = ['ReduceMean', 'ReduceSum', 'ReduceMax', 'ReduceMin'];
+const MOVES = new Set(['Transpose', 'Gather', 'Slice', 'Split', 'Squeeze', 'Unsqueeze', ...REDUCTIONS]);
+
+/** Where such an operator moves the batch from axis `at`, or a reason against it. */
+function moved(
+  node: Node,
+  at: number,
+  rank: number | undefined,
+  constants: (input: number) => number[] | undefined,
+  indicesRank: number | undefined,
+): string | { axis: number } {
+  if (rank === undefined) return 'works on a value of unknown rank';
+  const fromFront = (axes: readonly number[], of = rank): number[] => axes.map((axis) => (axis < 0 ? axis + of : axis));
+  const stated = (input: number): number[] | undefined => attr.ints(node, 'axes') ?? constants(input);
+  switch (node.opType) {
+    case 'Transpose': {
+      const perm = attr.ints(node, 'perm') ?? Array.from({ length: rank }, (_, i) => rank - 1 - i);
+      return { axis: perm.indexOf(at) };
+    }
+    case 'Gather': {
+      const [axis] = fromFront([attr.int(node, 'axis', 0)]);
+      if (axis === at) return 'works along the batch';
+      if (axis > at) return { axis: at };
+      return indicesRank === undefined ? 'takes positions of unknown rank' : { axis: at + indicesRank - 1 };
+    }
+    case 'Split':
+      return fromFront([attr.int(node, 'axis', 0)])[0] === at ? 'works along the batch' : { axis: at };
+    case 'Slice': {
+      const axes = stated(3);
+      return axes && !fromFront(axes).includes(at) ? { axis: at } : 'may cut the batch';
+    }
+    case 'Squeeze': {
+      const axes = stated(1);
+      if (!axes?.length || fromFront(axes).includes(at)) return 'works along the batch';
+      return { axis: at - fromFront(axes).filter((axis) => axis < at).length };
+    }
+    case 'Unsqueeze': {
+      const axes = stated(1);
+      if (!axes) return 'adds axes that are not constant';
+      const added = fromFront(axes, rank + axes.length);
+      const kept = Array.from({ length: rank + axes.length }, (_, i) => i).filter((i) => !added.includes(i));
+      return { axis: kept[at] };
+    }
+    default: {
+      const axes = stated(1);
+      if (!axes?.length || fromFront(axes).includes(at)) return 'works along the batch';
+      return { axis: attr.int(node, 'keepdims', 1) === 1 ? at : at - fromFront(axes).filter((axis) => axis < at).length };
+    }
+  }
+}
+
+/** What becomes of a value whose batch is axis `at`, behind another one. */
+function behindFirst(node: Node, at: number, batched: ReadonlyMap<string, number>, { types }: Inferred): string | { axis: number } {
+  const shapes = node.inputs.map((name) => types.get(name)?.shape);
+  const rank = shapes[0]?.length;
+  const stays = { axis: at };
+  if (PER_ELEMENT.has(node.opType)) return stays;
+  if (ELEMENTWISE.has(node.opType)) {
+    const out = types.get(node.outputs[0])?.shape?.length;
+    const fits = node.inputs.every((name, i) => {
+      const shape = shapes[i];
+      if (!shape || out === undefined) return false;
+      if (batched.has(name)) return shape.length === out && batched.get(name) === at;
+      return (shape[at - (out - shape.length)] ?? 1) === 1;
+    });
+    return fits ? stays : 'combines values that do not have the batch at one place';
+  }
+  const right = node.inputs[1] ?? '';
+  if (node.opType === 'MatMul' && batched.has(node.inputs[0]) && !batched.has(right) && (shapes[1]?.length ?? 9) <= 2)
+    return at < (rank ?? 0) - 1 ? stays : 'sums over the batch';
+  const target = node.opType === 'Reshape' && attr.int(node, 'allowzero', 0) === 0 ? types.get(right)?.value?.numbers() : undefined;
+  if (target && target.length > at && target.slice(0, at + 1).every((d) => d === 0)) return stays;
+  return 'works on a value whose first axis is not the batch';
+}
+
+const RECURRENT = new Set(['LSTM', 'GRU', 'RNN']);
+
+/** X [steps, batch, …] → Y [steps, directions, batch, …], states [directions, batch, …]; with layout 1 the batch comes first in each. */
+function recurrentStep(node: Node, at: number, batched: ReadonlyMap<string, number>): string | { axes: readonly number[] } {
+  const batchFirst = attr.int(node, 'layout', 0) === 1;
+  if (at !== (batchFirst ? 0 : 1)) return 'does not have the batch where it expects it';
+  // Lengths and states that the file holds are of its own batch.
+  if ([4, 5, 6].some((input) => node.inputs[input] && !batched.has(node.inputs[input]))) return 'begins with states of a fixed batch';
+  return { axes: batchFirst ? [0, 0, 0] : [2, 1, 1] };
 }
 
 /** Case 3. */

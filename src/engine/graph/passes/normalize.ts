@@ -4,6 +4,7 @@ import { constantsToInitializers } from './constants-to-initializers';
 import { removeDeadCode } from './dead-code';
 import { dynamicBatch } from './dynamic-batch';
 import { foldBatchNorm } from './fold-batch-norm';
+import { gatherShuffles } from './gather-shuffles';
 import type { Pass } from './pass';
 import { removeIdentity } from './remove-identity';
 import { staticReshapes } from './static-reshapes';
@@ -28,6 +29,7 @@ export function normalize(model: Model, options: NormalizeOptions = {}): Normali
     constantsToInitializers,
     removeIdentity,
     staticReshapes,
+    gatherShuffles,
     ...(options.foldBatchNorm ? [foldBatchNorm] : []),
     removeDeadCode,
   ];
