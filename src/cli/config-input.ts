@@ -18,6 +18,7 @@ export interface ConfigOptions {
   readonly timeLimit?: string;
   readonly seed?: string;
   readonly out?: string;
+  readonly dequantize?: boolean;
   /** Each `field.path=value`, the value as JSON or else as text. */
   readonly set?: readonly string[];
 }
@@ -146,6 +147,7 @@ function applyOptions(object: JsonObject, options: ConfigOptions): void {
   if (options.episodes !== undefined) setField(object, ['search', 'episodes'], number(options.episodes, '--episodes'));
   if (options.timeLimit !== undefined) setField(object, ['search', 'timeLimit'], durationValue(options.timeLimit));
   if (options.seed !== undefined) setField(object, ['seed'], number(options.seed, '--seed'));
+  if (options.dequantize) setField(object, ['dequantize'], true);
   if (options.out !== undefined) setField(object, ['output', 'folder'], resolve(options.out));
   for (const entry of options.set ?? []) {
     const [path, value] = split(entry, '--set');

@@ -45,6 +45,7 @@ program
   .option('--time-limit <duration>', "longest time, e.g. '10m'; the best so far is finished")
   .option('--seed <number>', 'seed of everything random')
   .option('--out <folder>', 'folder that gets the run folder (default .espalier/runs)')
+  .option('--dequantize', 'turn a model that is quantised already back into floats first')
   .addOption(setOption())
   .addOption(jsonOption('one JSON object a line on standard output: every event, then the result'))
   .action(action(async (path: string, options) => (await import('./commands/compress')).compress(path, options)));

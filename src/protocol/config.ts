@@ -441,6 +441,10 @@ export const configSchema = z
     $schema: z.string().optional().describe('The JSON Schema of this file, for editors that do not know Espalier.'),
     model: path.describe('The model to compress, relative to this file. With `train`, also where the trained network is written.'),
     definition: definitionSchema.optional(),
+    dequantize: z
+      .boolean()
+      .default(false)
+      .describe('Turn a model that is quantised already back into floats first; without it, such a model is refused.'),
     data: dataSchema.prefault({}),
     method: methodSchema.prefault('two-stage-ppo'),
     stages: z

@@ -10,16 +10,16 @@ import { tableText } from '../table';
 
 export async function inspect(path: string, options: { json?: boolean }): Promise<void> {
   const modelPath = isConfigPath(path) ? resolve(path, '..', readConfigFile(path).model) : path;
-  const { model, notes } = normalize(await loadAnyModel(modelPath));
+  const { model, notes, changes } = normalize(await loadAnyModel(modelPath));
   const sha256 = await modelHash(modelPath);
   const graph = layerGraph(model, { modelPath: resolve(modelPath), sha256, format: (await formatOf(modelPath)).name });
-  if (options.json) process.stdout.write(`${JSON.stringify({ ...graph, notes })}\n`);
-  else process.stdout.write(`${inspectText(graph, notes)}\n`);
+  if (options.json) process.stdout.write(`${JSON.stringify({ ...graph, notes, changes })}\n`);
+  else process.stdout.write(`${inspectText(graph, notes, changes)}\n`);
 }
 
 const shape = ({ name, type, shape: dims }: ValueShape): string => `${name} ${type} [${dims?.map((d) => d ?? '?').join(', ') ?? '?'}]`;
 
-export function inspectText(graph: LayerGraph, notes: readonly string[]): string {
+export function inspectText(graph: LayerGraph, notes: readonly string[], changes: readonly string[] = []): string {
   const layers = graph.nodes.filter((n) => n.weights.length > 0 && (n.params > 0 || n.quantizable !== undefined));
   const rows = layers.map((n) => [
     n.name,
@@ -44,6 +44,7 @@ export function inspectText(graph: LayerGraph, notes: readonly string[]): string
   if (frozen.length > 0) lines.push('', 'Not pruned:', ...frozen.map((g) => `  ${g.id} (${g.channels} channels): ${g.reason}`));
   if (graph.unknownOperators.length > 0)
     lines.push('', 'Carried through untouched:', ...graph.unknownOperators.map((u) => `  ${u.reason}`));
+  if (changes.length > 0) lines.push('', 'Put into Espalier’s form:', ...changes.map((c) => `  ${c}`));
   if (notes.length > 0) lines.push('', 'Notes:', ...notes.map((n) => `  ${n}`));
   return lines.join('\n');
 }

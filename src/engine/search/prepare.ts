@@ -15,6 +15,7 @@ import { findChannelGroups } from '../graph/channel-groups';
 import { countCosts, type ModelCosts } from '../graph/costs';
 import { type Layer, quantizableLayers } from '../graph/layers';
 import { normalize } from '../graph/passes/normalize';
+import { quantizedForm } from '../graph/quantized-form';
 import type { Model } from '../onnx/model';
 import { elementCount } from '../onnx/tensor';
 import { accuracyOf, argmaxRows, checkFits, predict, type ScoringSet, scoringSignature } from '../runtime/evaluate';
@@ -69,18 +70,18 @@ export async function prepare(config: Config, options: PrepareOptions): Promise<
   if (!existsSync(modelPath))
     throw new UserError(`${modelPath}: no such model file`, 'Check "model" in the config, or the path on the command line.');
   const original = await loadAnyModel(modelPath);
-  const normalized = normalize(original);
+  const normalized = normalize(original, { dequantize: config.dequantize });
+  const quantized = quantizedForm(normalized.model);
+  if (quantized !== undefined && !options.anyModel)
+    throw new UserError(
+      `${modelPath}: the model is quantised already (${quantized})`,
+      'Compress the float model it was made from, or set "dequantize": true (--dequantize) to turn it back into floats first.',
+    );
   const model = normalized.model;
   const { groups, frozen } = findChannelGroups(model);
   const layers = quantizableLayers(model);
   const costs = countCosts(model);
   if (layers.length === 0 && !options.anyModel) {
-    if ([...model.graph.initializers.values()].some((t) => t.type === 'int8')) {
-      throw new UserError(
-        `${modelPath}: the model's weights are stored as codes already: it is quantised`,
-        'Compress the float model it was made from.',
-      );
-    }
     throw new UserError(
       `${modelPath}: the model has no convolution or linear layer with constant weights`,
       'There is nothing to prune or quantise in it.',

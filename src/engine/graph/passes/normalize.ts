@@ -1,9 +1,14 @@
 import type { Model } from '../../onnx/model';
 import { keepNeededValueInfo } from '../infer';
+import { quantizedForm } from '../quantized-form';
+import { cancelTransposes } from './cancel-transposes';
 import { constantsToInitializers } from './constants-to-initializers';
 import { removeDeadCode } from './dead-code';
+import { dequantize } from './dequantize';
 import { dynamicBatch } from './dynamic-batch';
 import { foldBatchNorm } from './fold-batch-norm';
+import { foldScale } from './fold-scale';
+import { fuseBias } from './fuse-bias';
 import { gatherShuffles } from './gather-shuffles';
 import type { Pass } from './pass';
 import { removeIdentity } from './remove-identity';
@@ -12,6 +17,8 @@ import { staticReshapes } from './static-reshapes';
 export interface NormalizeOptions {
   /** Fold batch normalisation into the layers before it. Default false: fine-tuning and re-estimation need it. */
   readonly foldBatchNorm?: boolean;
+  /** Turn a model that is quantised already back into floats. Default false. */
+  readonly dequantize?: boolean;
   /** Make a fixed batch symbolic where that is safe. Default true. */
   readonly dynamicBatch?: boolean;
 }
@@ -21,25 +28,44 @@ export interface Normalized {
   readonly modified: boolean;
   /** What could not be done, for people: "the batch stays fixed: …". */
   readonly notes: readonly string[];
+  /** What was changed, for people: "constants are initializers". Nothing of it changes what the model computes, but for dequantising. */
+  readonly changes: readonly string[];
 }
 
-/** Brings a model into the form the rest of the engine expects: constants as initializers, no identities, no dead code, a free batch. */
+/**
+ * Brings a model into the form the rest of the engine expects: constants as initializers, channels first, biases and scales in their
+ * layers, no identities, no dead code, a free batch.
+ * @throws UserError where the model is to be dequantised and cannot be
+ */
 export function normalize(model: Model, options: NormalizeOptions = {}): Normalized {
-  const passes: Pass[] = [
-    constantsToInitializers,
-    removeIdentity,
-    staticReshapes,
-    gatherShuffles,
-    ...(options.foldBatchNorm ? [foldBatchNorm] : []),
-    removeDeadCode,
-  ];
+  const changes: string[] = [];
   let result = keepNeededValueInfo(model);
-  for (const pass of passes) result = pass(result).model;
+  const apply = (pass: Pass, change: string): boolean => {
+    const { model: changed, modified } = pass(result);
+    result = changed;
+    if (modified) changes.push(change);
+    return modified;
+  };
+  apply(constantsToInitializers, 'constants, and what follows from shapes alone, became initializers');
+  apply(removeIdentity, 'nodes that pass their input on were taken out');
+  if (options.dequantize) apply(dequantize, 'the quantised model was turned back into floats');
+  if (apply(cancelTransposes, 'transposes around channels-last parts were moved until they cancelled'))
+    result = removeIdentity(result).model;
+  apply(staticReshapes, 'computed target shapes became constants');
+  apply(gatherShuffles, 'channel shuffles written as reshapes became one node each');
+  // A scale by constants in front of a bias: batch normalisation written out.
+  if (apply(foldScale, 'constant scales behind layers were folded into their weights')) result = removeDeadCode(result).model;
+  apply(fuseBias, 'constants added behind layers became their biases');
+  if (options.foldBatchNorm) apply(foldBatchNorm, 'batch normalisation was folded into the layers before it');
+  apply(removeDeadCode, 'what no output depends on was taken out');
   const notes: string[] = [];
+  const form = quantizedForm(result);
+  if (form !== undefined) notes.push(`the model is quantised already (${form}); compressing it needs it as floats: "dequantize": true`);
   if (options.dynamicBatch !== false) {
-    const { model: free, reason } = dynamicBatch(result);
+    const { model: free, reason, modified } = dynamicBatch(result);
     result = free;
+    if (modified) changes.push('the batch, which the file fixes, was left open');
     if (reason) notes.push(reason);
   }
-  return { model: result, modified: result !== model, notes };
+  return { model: result, modified: result !== model, notes, changes };
 }
