@@ -4,10 +4,13 @@ import { type BenchArguments, parseArguments } from './bench';
 const benches: Readonly<Record<string, () => Promise<{ run(args: BenchArguments): Promise<void> }>>> = {
   memory: () => import('./memory'),
   fuzz: () => import('./fuzz'),
+  conformance: () => import('./conformance'),
   'lenet5-mnist': () => import('./lenet5-mnist'),
+  'lstm-mnist': () => import('./lstm-mnist'),
   'resnet20-cifar10': () => import('./resnet20-cifar10'),
   'resnet20-bits': () => import('./resnet20-bits'),
   sensitivity: () => import('./sensitivity'),
+  'mobilenet-v2': () => import('./mobilenet-v2'),
 };
 
 const [name, ...rest] = process.argv.slice(2);

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { parse as parseJson } from 'jsonc-parser';
+import { isImageFolder, isLabelledFolder } from '../engine/data/image-folder';
 import { UserError } from '../engine/errors';
 import { HEAD_BYTES, isTfjsText } from '../engine/formats/format';
 import type { Config } from '../protocol/config';
@@ -105,7 +106,7 @@ export async function configFrom(
   } else if (file !== undefined) {
     delete data['name'];
     delete data['folder'];
-    data['files'] = file.endsWith('.npy') ? { inputs: file } : { train: file };
+    data['files'] = holdsInputsOnly(file) ? { inputs: file } : { train: file };
   } else if (data['name'] === undefined && data['files'] === undefined && (!isConfig || dataFolder !== undefined)) {
     const chosen = await chooseData(resolve(folder, String(object['model'])), dataFolder);
     data['name'] = chosen.name;
@@ -117,6 +118,9 @@ export async function configFrom(
   return { config, folder, configPath: isConfig ? resolve(path) : undefined, dataFolder, notes };
 }
 
+/** True for samples without labels: an npy file, and images without folders or a table that name their classes. */
+const holdsInputsOnly = (path: string): boolean => (statSync(path).isDirectory() ? !isLabelledFolder(path) : path.endsWith('.npy'));
+
 function sortData(entries: readonly string[]): { name?: string; file?: string; dataFolder?: string } {
   const sorted: { name?: string; file?: string; dataFolder?: string } = {};
   for (const entry of entries) {
@@ -126,7 +130,7 @@ function sortData(entries: readonly string[]): { name?: string; file?: string; d
         `--data ${entry}: there is no such folder or file, and no data set of that name`,
         `Known names: ${KNOWN_DATA.join(', ')}; or the folder that holds them.`,
       );
-    } else if (statSync(entry).isDirectory()) sorted.dataFolder = resolve(entry);
+    } else if (statSync(entry).isDirectory() && !isImageFolder(entry)) sorted.dataFolder = resolve(entry);
     else sorted.file = resolve(entry);
   }
   return sorted;

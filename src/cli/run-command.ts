@@ -46,16 +46,16 @@ export async function shownRun(
 const quoted = (path: string): string => (/[\s"'$]/.test(path) ? `"${path}"` : path);
 
 /** Prints the outcome and returns the exit code. */
-export function printResult(run: RunResult, json: boolean, labelled = true): number {
+export function printResult(run: RunResult, json: boolean): number {
   if (json) {
     process.stdout.write(`${JSON.stringify({ type: 'result', ...run })}\n`);
   } else {
-    process.stdout.write(`${resultText(run, labelled)}\n`);
+    process.stdout.write(`${resultText(run)}\n`);
   }
   return run.goalMet ? ExitCode.ok : ExitCode.goalNotMet;
 }
 
-export function resultText(run: RunResult, labelled = true): string {
+export function resultText(run: RunResult): string {
   const { result } = run;
   const layers = result.layers.map((l) => [
     l.name,
@@ -66,7 +66,7 @@ export function resultText(run: RunResult, labelled = true): string {
   ]);
   return [
     '',
-    tableText([['', 'before', 'after'], ...comparisonRows(result, labelled)]),
+    tableText([['', 'before', 'after'], ...comparisonRows(result)]),
     '',
     tableText([['layer', 'channels', 'pruned', 'bits', 'parameters'], ...layers]),
     '',

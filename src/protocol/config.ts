@@ -23,8 +23,11 @@ export const METHOD_NAMES = [
   'two-stage-ppo',
   'episodic-ppo',
   'amc',
+  'purl',
+  'rlp',
   'cacp',
   'crl',
+  'lottery-mdp',
   'uniform',
   'random-ratios',
   'l1',
@@ -32,11 +35,15 @@ export const METHOD_NAMES = [
   'bn-scale',
   'fpgm',
   'taylor',
+  'lottery-ticket',
+  'deep-compression',
   'random-search',
   'evolutionary',
   'greedy',
 ] as const;
-export const ARCHITECTURE_NAMES = ['lenet5'] as const;
+/** Ways to score answers that `data.metric` may name. */
+export const METRIC_NAMES = ['top-1', 'exact-match', 'f1', 'map', 'mse', 'mae'] as const;
+export const ARCHITECTURE_NAMES = ['lenet5', 'lenet-300-100', 'lstm-rows'] as const;
 /** Ways to choose the channels that are removed. */
 export const SELECTION_NAMES = ['lasso', 'backward-elimination', 'l1', 'l2', 'bn-scale', 'fpgm', 'taylor'] as const;
 
@@ -44,11 +51,15 @@ const labelledFile = z
   .union([
     path,
     z.strictObject({
-      inputs: path.describe('File of inputs: idx images or npy.'),
-      labels: path.optional().describe('File of labels: idx labels or npy of class numbers.'),
+      inputs: path.describe('File of inputs: idx images or npy, or a folder of images.'),
+      labels: path
+        .optional()
+        .describe('File of labels: idx labels, npy of class numbers or values, or for images a CSV of files and classes.'),
     }),
   ])
-  .describe('An npz file with inputs and labels, a folder of CIFAR-10 binary batches, or separate files for inputs and labels.');
+  .describe(
+    'An npz or CSV file with inputs and labels, a folder of images or of CIFAR-10 binary batches, or separate files for inputs and labels.',
+  );
 
 const split = z.strictObject({
   set: z.enum(['train', 'test']).describe('Which set the images come from.'),
@@ -95,6 +106,40 @@ const augmentationSchema = z
   })
   .describe('Random changes of training images. What is absent is off.');
 
+const sides = z.union([wholeAtLeast(1), z.tuple([wholeAtLeast(1), wholeAtLeast(1)])]);
+
+const imagesSchema = z
+  .strictObject({
+    resize: sides
+      .optional()
+      .describe(
+        "Length of the shorter side before the crop, or [height, width]; without it, what the model's file states, or 8/7 of the crop.",
+      ),
+    crop: sides.optional().describe("Side of the centre crop, or [height, width]; without it, the model's input."),
+    interpolation: z
+      .enum(['bilinear', 'bicubic'])
+      .optional()
+      .describe('How images are resized, as Pillow does it; bilinear unless the model says otherwise.'),
+    order: z.enum(['rgb', 'bgr']).optional().describe('Order of the colours; rgb unless the model says otherwise.'),
+    limit: wholeAtLeast(1).optional().describe('Most images read, drawn evenly; without it, as many as take 1 GiB.'),
+  })
+  .describe('How images of a folder become inputs. Those that have the size of the crop are taken as they are.');
+
+const column = z.union([z.string().min(1), z.int()]);
+
+const csvSchema = z
+  .strictObject({
+    label: z
+      .union([column, z.array(column).min(1)])
+      .optional()
+      .describe('Column of the label, by name or number (from 0; −1 is the last); several for multi-label and regression.'),
+    ignore: z.array(column).optional().describe('Columns to leave out.'),
+    header: z.boolean().optional().describe('Whether the first line names the columns; without it, found out.'),
+    padding: wholeAtLeast(0).optional().describe('Token that fills short rows of token ids; 0 unless said otherwise.'),
+    length: wholeAtLeast(1).optional().describe("Tokens of a row, where the model leaves it open; without it, the longest row's."),
+  })
+  .describe('How CSV and TSV files are read.');
+
 const dataSchema = z
   .strictObject({
     name: z
@@ -106,12 +151,24 @@ const dataSchema = z
       .describe("Folder with the named data set's files; without it, `--data` or the environment variable ESPALIER_DATA."),
     files: z
       .strictObject({
-        train: labelledFile.optional().describe('Training set: npz, idx pair, npy pair, or a CIFAR-10 binary folder.'),
+        train: labelledFile.optional().describe('Training set: npz, CSV, image folder, idx pair, npy pair, or a CIFAR-10 binary folder.'),
         test: labelledFile.optional().describe('Test set, in the same forms.'),
-        inputs: path.optional().describe('Inputs without labels (npy or npz): candidates are scored by agreement with the original model.'),
+        inputs: path
+          .optional()
+          .describe(
+            'Inputs without labels (npy, npz, CSV or a folder of images): candidates are scored by agreement with the original model.',
+          ),
       })
       .optional()
       .describe('Your own files, instead of a named data set.'),
+    images: imagesSchema.optional(),
+    csv: csvSchema.optional(),
+    metric: z
+      .enum(METRIC_NAMES)
+      .optional()
+      .describe(
+        "How answers are scored, from 0 to 1: 'top-1' for one class a sample; 'f1', 'map' and 'exact-match' for several; 'mse' and 'mae' for values, as 1 − error / spread. Without it, what suits the labels.",
+      ),
     digits: z
       .strictObject({
         train: wholeAtLeast(100).default(12_000).describe('Generated training images.'),
@@ -320,7 +377,9 @@ const quantizationSchema = z
       .default(4)
       .describe('Most weight bits on average over the layers the agent decides, where `goal.bytes` sets no limit.'),
     epochs: wholeAtLeast(0).default(1).describe('Epochs of straight-through fine-tuning at the chosen bits; 0 for none.'),
-    learningRate: positive.default(0.002).describe('Learning rate at the start of straight-through fine-tuning.'),
+    learningRate: positive
+      .default(0.0003)
+      .describe('Learning rate at the start of straight-through fine-tuning; low, because batch normalisation is folded by then.'),
     steTuning: wholeAtLeast(0).default(0).describe('Straight-through fine-tuning steps after each rollout of the search.'),
     activations: z
       .enum(['auto', 'float', 'u8'])

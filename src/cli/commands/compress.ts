@@ -14,5 +14,5 @@ export async function compress(path: string, options: ConfigOptions & { json?: b
   const run = await shownRun({ json, runsFolder: resolve(folder, config.output.folder) }, (shown) =>
     startRun(config, { folder, configPath, dataFolder, threads: threadFiles(), ...shown }),
   );
-  return printResult(run, json, config.data.files?.inputs === undefined);
+  return printResult(run, json);
 }

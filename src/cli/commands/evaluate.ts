@@ -36,7 +36,7 @@ export async function evaluate(path: string, options: ConfigOptions & { json?: b
     const latency: Latency[] = [];
     for (const batch of [1, 32]) {
       signal.throwIfAborted();
-      const [measured] = await measureLatency([bytes], report.shape, batch, { threads });
+      const [measured] = await measureLatency([bytes], report, batch, { threads });
       if (measured) latency.push(measured);
     }
     return { prepared, accuracy, latency, sizes };
@@ -47,7 +47,7 @@ export async function evaluate(path: string, options: ConfigOptions & { json?: b
   const figures = {
     model: prepared.modelPath,
     data: data.name,
-    measure: data.labelled ? 'accuracy' : 'agreement',
+    measure: data.labelled ? data.measure : 'agreement',
     accuracy,
     images: data.report.count,
     cost: { ...cost, ...sizes },

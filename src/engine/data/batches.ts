@@ -83,7 +83,7 @@ export class BatchPipeline {
       const inputs = next;
       next = request(i + 1);
       const batchRows = this.rowsOf(rows, i);
-      yield { inputs: await inputs!, labels: this.labelsOf(batchRows), count: batchRows.length };
+      yield { inputs: await inputs!, labels: this.labelsOf(batchRows), targets: this.targetsOf(batchRows), count: batchRows.length };
     }
   }
 
@@ -110,7 +110,18 @@ export class BatchPipeline {
   private make(rows: Uint32Array, draws: Random | undefined): Batch {
     const inputs = new Float32Array(rows.length * this.writer.size);
     writeSamples(this.writer, this.split.dataset.inputs, rows, inputs, draws);
-    return { inputs, labels: this.labelsOf(rows), count: rows.length };
+    return { inputs, labels: this.labelsOf(rows), targets: this.targetsOf(rows), count: rows.length };
+  }
+
+  private targetsOf(rows: Uint32Array): Float32Array | undefined {
+    const first = this.split.dataset.targets?.outputs[0];
+    if (!first) return undefined;
+    const { width, values } = first;
+    const out = new Float32Array(rows.length * width);
+    rows.forEach((row, i) => {
+      out.set(values.subarray(row * width, (row + 1) * width), i * width);
+    });
+    return out;
   }
 
   private labelsOf(rows: Uint32Array): Int32Array | undefined {

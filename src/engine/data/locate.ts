@@ -6,8 +6,10 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, extname, join, resolve } from 'node:path';
 import { UserError } from '../errors';
+import { fieldParts, hasFields } from './archive-fields';
 import { type ArrayLayout, datasetFromArrays, type NamedArray } from './arrays';
 import { readCifarDataset } from './cifar';
+import type { InputForm } from './csv';
 import type { DataSource, Dataset, Normalization } from './dataset';
 import { generateDigits } from './generated-digits';
 import { readIdxDataset } from './idx';
@@ -38,6 +40,8 @@ export interface LocateOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** What relative paths in the spec count from, e.g. the config's folder. Default the current folder. */
   readonly baseFolder?: string;
+  /** Names of the model's inputs and outputs, for archives with an array for each. */
+  readonly form?: { readonly inputs: readonly InputForm[]; readonly outputs: readonly string[] };
   /** Load only this part, where the other is not needed. */
   readonly only?: 'train' | 'test';
 }
@@ -79,7 +83,7 @@ export function locateDataset(spec: DataSpec, options: LocateOptions = {}): Data
     );
   }
   if (statSync(path).isDirectory()) return anyFolder(path, options.only);
-  if (extname(path).toLowerCase() === '.npz') return archive(path);
+  if (extname(path).toLowerCase() === '.npz') return archive(path, options.form);
   if (extname(path).toLowerCase() === '.npy') {
     const dataset = readUnlabelled(path);
     return { name: basename(path), test: dataset, normalization: valuesNormalization(dataset) };
@@ -215,8 +219,14 @@ const arrayNames = {
   test: { inputs: ['x_test', 'test_images', 'test_x'], labels: ['y_test', 'test_labels', 'test_y'] },
 } as const;
 
-function archive(path: string): DataSource {
+function archive(path: string, form: LocateOptions['form']): DataSource {
   const arrays = readNpz(path);
+  const named = (names: readonly string[]) => names.some((n) => arrays.has(n));
+  const usual = named(arrayNames.train.inputs) || named(arrayNames.test.inputs);
+  if (form && (form.inputs.length > 1 || !usual) && hasFields(arrays, form.inputs)) {
+    const parts = fieldParts(path, arrays, form.inputs, form.outputs);
+    return { name: basename(path), ...matching(parts.train, parts.test), normalization: normalizations.raw };
+  }
   const pick = (names: readonly string[]): NamedArray | undefined => {
     const found = names.find((n) => arrays.has(n));
     return found === undefined ? undefined : { name: `${path} › ${found}`, array: arrays.get(found)! };

@@ -20,8 +20,9 @@ let ready: Promise<void> | undefined;
 async function start(): Promise<void> {
   const beside = new URL(`./${WASM}`, import.meta.url);
   const bytes = readFileSync(existsSync(beside) ? beside : createRequire(import.meta.url).resolve(`@jsquash/jpeg/codec/dec/${WASM}`));
-  // The package's types leave out the form with a compiled module, which its README documents for Node.
-  const begin = init as unknown as (module: WebAssembly.Module) => Promise<void>;
+  // The package's types leave out the form with a compiled module, which its README documents for Node; those of Node leave out WebAssembly.
+  const { WebAssembly } = globalThis as unknown as { WebAssembly: { compile(bytes: Uint8Array): Promise<object> } };
+  const begin = init as unknown as (module: object) => Promise<void>;
   await begin(await WebAssembly.compile(bytes));
 }
 

@@ -103,8 +103,8 @@ describe('data sets from arrays', () => {
     expect(errorOf(() => datasetFromArrays('d', inputs, named('<i4', [3], new Int32Array(3), 'y.npy'))).message).toMatch(
       /y\.npy has the shape \(3\), expected one label for each of the 2 samples of a\.npy/,
     );
-    expect(errorOf(() => datasetFromArrays('d', inputs, named('<f4', [2], Float32Array.of(0, 0.5), 'y.npy'))).message).toMatch(
-      /y\.npy has the label 0\.5 at position 1/,
+    expect(errorOf(() => datasetFromArrays('d', inputs, named('<i4', [2], Int32Array.of(0, -5), 'y.npy'))).message).toMatch(
+      /y\.npy has the label -5 at position 1/,
     );
     expect(errorOf(() => datasetFromArrays('d', named('<f4', [4], new Float32Array(4)))).message).toMatch(
       /shape \(4\), expected the number of samples/,

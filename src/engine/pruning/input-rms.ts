@@ -2,7 +2,8 @@
 import type { Layer } from '../graph/layers';
 import { type Model, withGraph } from '../onnx/model';
 import { scoringSignature } from '../runtime/evaluate';
-import { floatTensor, Session, type SessionOptions } from '../runtime/onnxruntime';
+import { feedsOf, type SampleLayout } from '../runtime/feeds';
+import { Session, type SessionOptions } from '../runtime/onnxruntime';
 
 const BATCH = 50;
 
@@ -10,11 +11,11 @@ const BATCH = 50;
 export async function inputRms(
   model: Model,
   layers: readonly Layer[],
-  samples: { readonly inputs: Float32Array; readonly shape: readonly number[]; readonly count: number },
+  samples: SampleLayout & { readonly inputs: Float32Array; readonly count: number },
   options: SessionOptions = {},
 ): Promise<Map<string, Float32Array>> {
-  const { input } = scoringSignature(model);
-  const values = [...new Set(layers.map((l) => l.node.inputs[0]))].filter((v) => v !== input.name);
+  const { inputs } = scoringSignature(model);
+  const values = [...new Set(layers.map((l) => l.input))].filter((v) => !inputs.some((i) => i.name === v));
   const outputs = new Set(model.graph.outputs.map((o) => o.name));
   const probe = withGraph(model, {
     outputs: [...model.graph.outputs, ...values.filter((v) => !outputs.has(v)).map((name) => ({ name, type: 'float32' as const }))],
@@ -25,13 +26,13 @@ export async function inputRms(
     const size = samples.inputs.length / samples.count;
     for (let from = 0; from < samples.count; from += BATCH) {
       const rows = Math.min(BATCH, samples.count - from);
-      const fed = floatTensor(samples.inputs.subarray(from * size, (from + rows) * size), [rows, ...samples.shape]);
-      const result = values.length > 0 ? await session.run({ [input.name]: fed }, values) : {};
+      const feeds = feedsOf(inputs, samples, samples.inputs.subarray(from * size, (from + rows) * size), rows);
+      const result = values.length > 0 ? await session.run(feeds, values) : {};
       for (const layer of layers) {
-        const value = layer.node.inputs[0] === input.name ? fed : result[layer.node.inputs[0]];
+        const value = feeds[layer.input] ?? result[layer.input];
         const channels = layer.inChannels;
-        // Convolutions have channels on axis 1, linear layers on the last.
-        const inner = layer.kind === 'linear' ? 1 : value.shape.slice(2).reduce((a, d) => a * d, 1);
+        // Convolutions have channels on axis 1, linear and recurrent layers on the last.
+        const inner = layer.kind === 'linear' || layer.kind === 'recurrent' ? 1 : value.shape.slice(2).reduce((a, d) => a * d, 1);
         const sum = sums.get(layer.name)!;
         const data = value.data as Float32Array;
         for (let i = 0; i < data.length; i++) sum.squares[Math.floor(i / inner) % channels] += data[i] * data[i];

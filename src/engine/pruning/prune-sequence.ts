@@ -11,7 +11,7 @@ import { criteria, highestChannels } from '../importance/registry';
 import { type Model, withGraph } from '../onnx/model';
 import { elementCount, type Tensor } from '../onnx/tensor';
 import { Random } from '../random';
-import { scoringSignature } from '../runtime/evaluate';
+import { feedsOf, type SampleLayout } from '../runtime/feeds';
 import type { RuntimeTensor } from '../runtime/onnxruntime';
 import { type Elimination, eliminateChannels } from './backward-elimination';
 import {
@@ -44,10 +44,9 @@ import { type Activation, readsOf, runSegment } from './segment';
 export const channelSelections: readonly string[] = ['backward-elimination', 'lasso', ...criteria.keys()];
 
 /** Normalised model inputs on which layers are matched: training images, never those the result is measured on. */
-export interface CalibrationInputs {
-  /** [count, ...shape], float32. */
+export interface CalibrationInputs extends SampleLayout {
+  /** [count, ...shape], float32; with `fields`, rows of their values. */
   readonly inputs: Float32Array;
-  readonly shape: readonly number[];
   readonly count: number;
 }
 
@@ -68,7 +67,7 @@ export interface SequentialPrunerOptions {
   readonly ridge?: number;
   /** Threads of onnxruntime. Default 1: actors run side by side. */
   readonly threads?: number;
-  /** Images run at a time. Default 125. */
+  /** Images run at a time. Default 125, fewer where a layer's maps are large. */
   readonly chunk?: number;
   /** Bytes that activations kept between steps may take, and bytes for models kept of earlier decisions. Default 192 MiB each. */
   readonly activationBytes?: number;
@@ -88,6 +87,10 @@ export interface PruneStep {
   /** Set where the selection asked for was not possible, with what was done instead. */
   readonly fallback?: string;
 }
+
+/** Images run at a time, and bytes that the values they are matched on may take. */
+const CHUNK = 125;
+const CHUNK_BYTES = 512 * 2 ** 20;
 
 interface State {
   /** The decisions so far, as a key. */
@@ -132,6 +135,7 @@ export class SequentialPruner {
   private cacheSize = 0;
   private state: State;
   private activationBytes: number;
+  private readonly chunk: number;
 
   private constructor(
     private readonly original: Model,
@@ -149,14 +153,15 @@ export class SequentialPruner {
     this.otherwise = notBatchFirst(original);
     this.selectionRandom = random.fork('selection');
     this.activationBytes = options.activationBytes ?? 192 * 2 ** 20;
-    const input = scoringSignature(original).input.name;
+    this.chunk = options.chunk ?? Math.max(1, Math.min(CHUNK, Math.floor(CHUNK_BYTES / bytesPerImage(original, this.inferred, this.plan))));
+    const fed = Object.entries(feedsOf(original.graph.inputs, calibration, calibration.inputs, calibration.count));
     this.origin = {
       key: '',
       tensors: original.graph.initializers,
       removals: new Map(),
       model: original,
       done: -1,
-      frontier: { index: 0, values: new Map([[input, { dims: calibration.shape, data: calibration.inputs }]]) },
+      frontier: { index: 0, values: new Map(fed.map(([name, t]) => [name, { dims: t.shape.slice(1), data: t.data, type: t.type }])) },
     };
     this.state = this.origin;
   }
@@ -455,7 +460,7 @@ export class SequentialPruner {
   }
 
   private get segmentOptions() {
-    return { threads: this.options.threads ?? 1, chunk: this.options.chunk ?? 125, signal: this.options.signal };
+    return { threads: this.options.threads ?? 1, chunk: this.chunk, signal: this.options.signal };
   }
 
   private firstNode(group: ChannelGroup): number {
@@ -631,6 +636,12 @@ class Work {
       const rows = Math.min(bench.chunk(), bench.count() - first);
       for (const name of crossing) {
         if (!fits) break;
+        // What was there before stays as it is: the model's inputs, of whatever type.
+        const before = frontier.values.get(name);
+        if (before) {
+          kept.set(name, before);
+          continue;
+        }
         const value = values.get(name)!;
         let activation = kept.get(name);
         const size = elementCount(value.shape.slice(1));
@@ -640,10 +651,10 @@ class Work {
             fits = false;
             break;
           }
-          activation = frontier.values.get(name) ?? { dims: value.shape.slice(1), data: new Float32Array(bench.count() * size) };
+          activation = { dims: value.shape.slice(1), data: new Float32Array(bench.count() * size) };
           kept.set(name, activation);
         }
-        if (!frontier.values.has(name)) activation.data.set(value.data as Float32Array, first * size);
+        (activation.data as Float32Array).set(value.data as Float32Array, first * size);
       }
       visit(first, values);
     });
@@ -654,6 +665,17 @@ class Work {
     const frontier = this.frontiers.reduce((a, b) => (b.index >= a.index ? b : a));
     return { key, tensors: this.tensors, removals: this.removals, model: this.model, done: this.done, step, frontier };
   }
+}
+
+/** Bytes of the values that layers are matched on, of one image: all of them are computed in one run. */
+function bytesPerImage(model: Model, inferred: Inferred, plan: ReconstructionPlan): number {
+  const batch = inferTypes(model, { batch: 1 });
+  let bytes = 1;
+  for (const target of new Set(plan.layers.map((l) => l.target))) {
+    const shape = batch.types.get(target)?.shape ?? inferred.types.get(target)?.shape;
+    bytes += 4 * elementCount((shape ?? []).map((d) => (typeof d === 'number' ? d : 1)));
+  }
+  return bytes;
 }
 
 function shapeOf(layer: ReconstructionLayer, value: RuntimeTensor): ActivationShape {

@@ -1,11 +1,15 @@
 /** Running a part of a model on inputs held in memory: only the nodes between what is known and what is wanted. */
-import { capturedNames, hasSubgraph, type Model, type Node, withGraph } from '../onnx/model';
+import { notBatchFirst } from '../graph/batch-first';
+import { capturedNames, type Dim, hasSubgraph, type Model, type Node, withGraph } from '../onnx/model';
+import type { DataType } from '../onnx/tensor';
 import { type RuntimeTensor, Session, type SessionOptions } from '../runtime/onnxruntime';
 
 /** A value for all images of a sample: data is [images, ...dims]. */
 export interface Activation {
   readonly dims: readonly number[];
-  readonly data: Float32Array;
+  readonly data: RuntimeTensor['data'];
+  /** Default float32. */
+  readonly type?: DataType;
 }
 
 /** Every value a node reads, those of its subgraphs included. */
@@ -31,10 +35,14 @@ export function extractSegment(model: Model, known: ReadonlyMap<string, Activati
     }
   }
   nodes.reverse();
+  const given = new Set(graph.inputs.map((i) => i.name));
+  // The axis of the samples is open; where that is not the first one, all are.
+  const otherwise = [...fed].some((name) => !given.has(name)) ? notBatchFirst(model) : new Set<string>();
+  const shapeOf = (name: string): Dim[] => ['', ...known.get(name)!.dims].map((d) => (otherwise.has(name) ? '' : d));
   return withGraph(model, {
     nodes,
     initializers,
-    inputs: [...fed].map((name) => ({ name, type: 'float32', shape: ['', ...known.get(name)!.dims] })),
+    inputs: [...fed].map((name) => ({ name, type: known.get(name)!.type ?? 'float32', shape: shapeOf(name) })),
     outputs: wanted.filter((name) => !known.has(name)).map((name) => ({ name, type: 'float32' })),
   });
 }
@@ -65,9 +73,9 @@ export async function runSegment(
       options.signal?.throwIfAborted();
       const count = Math.min(step, images - first);
       const piece = (name: string): RuntimeTensor => {
-        const { dims, data } = known.get(name)!;
+        const { dims, data, type = 'float32' } = known.get(name)!;
         const size = dims.reduce((a, b) => a * b, 1);
-        return { type: 'float32', shape: [count, ...dims], data: data.subarray(first * size, (first + count) * size) };
+        return { type, shape: [count, ...dims], data: data.subarray(first * size, (first + count) * size) };
       };
       const values = new Map<string, RuntimeTensor>();
       if (session) {

@@ -1,7 +1,8 @@
 /** Calibration: the range of each activation on sample inputs, clipped where that lowers the rounding error. */
 import { type Model, withGraph } from '../onnx/model';
 import { scoringSignature } from '../runtime/evaluate';
-import { floatTensor, Session, type SessionOptions } from '../runtime/onnxruntime';
+import { feedsOf, type SampleLayout } from '../runtime/feeds';
+import { Session, type SessionOptions } from '../runtime/onnxruntime';
 
 export interface ActivationRange {
   readonly min: number;
@@ -20,11 +21,11 @@ const BATCH = 50;
 export async function activationRanges(
   model: Model,
   values: readonly string[],
-  calibration: { inputs: Float32Array; shape: readonly number[]; count: number },
+  calibration: SampleLayout & { readonly inputs: Float32Array; readonly count: number },
   options: SessionOptions = {},
 ): Promise<Map<string, ActivationRange>> {
-  const { input } = scoringSignature(model);
-  const own = values.filter((v) => v !== input.name);
+  const { inputs } = scoringSignature(model);
+  const own = values.filter((v) => !inputs.some((i) => i.name === v));
   const existing = new Set(model.graph.outputs.map((o) => o.name));
   const probe = withGraph(model, {
     outputs: [...model.graph.outputs, ...own.filter((v) => !existing.has(v)).map((name) => ({ name, type: 'float32' as const }))],
@@ -37,10 +38,10 @@ export async function activationRanges(
     const perBatch = Math.ceil(SAMPLE / batches);
     for (let b = 0; b < batches; b++) {
       const rows = Math.min(BATCH, calibration.count - b * BATCH);
-      const fed = calibration.inputs.subarray(b * BATCH * size, (b * BATCH + rows) * size);
-      const result = await session.run({ [input.name]: floatTensor(fed, [rows, ...calibration.shape]) }, own);
+      const feeds = feedsOf(inputs, calibration, calibration.inputs.subarray(b * BATCH * size, (b * BATCH + rows) * size), rows);
+      const result = await session.run(feeds, own);
       for (const [name, entry] of seen) {
-        const data = name === input.name ? fed : (result[name].data as Float32Array);
+        const data = (feeds[name] ?? result[name]).data as Float32Array;
         for (const v of data) {
           if (v < entry.min) entry.min = v;
           if (v > entry.max) entry.max = v;

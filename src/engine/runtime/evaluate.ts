@@ -1,80 +1,125 @@
 /** Accuracy of a model on a set of inputs held in memory. */
 import { UserError } from '../errors';
 import type { Model, ValueInfo } from '../onnx/model';
-import { elementCount } from '../onnx/tensor';
-import { floatTensor, Session, type SessionOptions } from './onnxruntime';
+import { feedsOf, type SampleLayout, severalInputs } from './feeds';
+import { type Answers, scoreOf, type Truth, thresholdOf } from './metrics';
+import { type RuntimeTensor, Session, type SessionOptions } from './onnxruntime';
 
 /** Normalised inputs with the class of each: the truth, or the original model's own answer where there are no labels. */
-export interface ScoringSet {
-  /** [count, ...shape], float32. */
+export interface ScoringSet extends SampleLayout {
+  /** [count, ...shape], float32; with `fields`, rows of their values. */
   readonly inputs: Float32Array;
-  /** Shape of one sample. */
-  readonly shape: readonly number[];
+  /** Empty where there is a `truth`. */
   readonly labels: Int32Array;
   readonly count: number;
+  /** What answers are held against where that is not one class a sample. */
+  readonly truth?: Truth;
+}
+
+/** How data goes in and answers come out. */
+export interface ScoringSignature {
+  readonly inputs: readonly ValueInfo[];
+  /** The first output: class scores, where there are classes. */
+  readonly output: ValueInfo;
+  /** The batch that the file fixes. */
+  readonly fixedBatch?: number;
 }
 
 const BATCH = 125;
+/** Bytes of inputs and outputs that one run may take, roughly: large images come in smaller batches. */
+const RUN_BYTES = 64 * 2 ** 20;
 
-/** The input that data is fed to, and the output that holds class scores. @throws UserError where the model has not exactly one input */
-export function scoringSignature(model: Model): { input: ValueInfo; output: ValueInfo; fixedBatch?: number } {
+/** The inputs that data is fed to, and the output that holds class scores. @throws UserError where the model has no input or no output */
+export function scoringSignature(model: Model): ScoringSignature {
   const { inputs, outputs } = model.graph;
-  if (inputs.length !== 1) {
-    throw new UserError(
-      `the model has ${inputs.length} inputs (${inputs.map((i) => i.name).join(', ')}); exactly one is needed to score it on images`,
-    );
-  }
-  const lead = inputs[0].shape?.[0];
-  return { input: inputs[0], output: outputs[0], fixedBatch: typeof lead === 'number' ? lead : undefined };
+  if (inputs.length === 0 || outputs.length === 0)
+    throw new UserError(`the model has no ${inputs.length === 0 ? 'input' : 'output'}, so it cannot be scored`);
+  const lead = inputs.map((i) => i.shape?.[0]).find((d) => typeof d === 'number');
+  return { inputs, output: outputs[0], fixedBatch: typeof lead === 'number' ? lead : undefined };
 }
 
-/** @throws UserError where samples of this shape do not fit the model's input */
-export function checkFits(model: Model, shape: readonly number[], what: string): void {
-  const { input } = scoringSignature(model);
-  const wanted = input.shape?.slice(1);
-  if (!wanted) return;
-  const fits = wanted.length === shape.length && wanted.every((d, i) => typeof d !== 'number' || d === shape[i]);
-  if (!fits) {
+/** @throws UserError where samples of this form do not fit the model's inputs */
+export function checkFits(model: Model, sample: SampleLayout, what: string): void {
+  const { inputs } = scoringSignature(model);
+  if (!sample.fields && inputs.length !== 1) throw severalInputs(inputs);
+  for (const input of inputs) {
+    const shape = sample.fields ? sample.fields.find((f) => f.name === input.name)?.shape : sample.shape;
+    const wanted = input.shape?.slice(1);
+    if (!wanted || !shape) continue;
+    const fits = wanted.length === shape.length && wanted.every((d, i) => typeof d !== 'number' || d === shape[i]);
+    if (!fits) {
+      throw new UserError(
+        `${what} has samples of shape [${shape.join(', ')}], but the model's input '${input.name}' takes [${wanted.map((d) => d || '?').join(', ')}]`,
+        'Choose the data set the model was made for, or set "data" in the config.',
+      );
+    }
+  }
+}
+
+/** Outputs of a model on inputs, batch by batch: each as [count, width]. @throws UserError where an output is not one row a sample */
+export async function outputsOf(
+  model: Model | Uint8Array,
+  signature: Pick<ScoringSignature, 'inputs' | 'fixedBatch'>,
+  outputs: readonly string[],
+  set: SampleLayout & { readonly inputs: Float32Array; readonly count: number },
+  options: SessionOptions & { signal?: AbortSignal } = {},
+): Promise<Map<string, Answers>> {
+  const session = await Session.create(model, options);
+  try {
+    const size = set.inputs.length / set.count;
+    const batch = signature.fixedBatch ?? Math.max(1, Math.min(BATCH, Math.floor(RUN_BYTES / (4 * size))));
+    const answers = new Map<string, { width: number; values: Float32Array; whole?: boolean }>();
+    for (let from = 0; from < set.count; from += batch) {
+      options.signal?.throwIfAborted();
+      const rows = Math.min(batch, set.count - from);
+      const fed = signature.fixedBatch ?? rows;
+      const values = set.inputs.subarray(from * size, (from + rows) * size);
+      const result = await session.run(feedsOf(signature.inputs, set, values, rows, fed), outputs);
+      for (const name of outputs) {
+        const { data, width, whole } = rowsOf(name, result[name], fed);
+        let answer = answers.get(name);
+        if (!answer) {
+          answer = { width, values: new Float32Array(set.count * width), whole };
+          answers.set(name, answer);
+        }
+        if (answer.width !== width)
+          throw new UserError(`output '${name}' has ${width} values a sample in one batch and ${answer.width} in another`);
+        answer.values.set(data.subarray(0, rows * width), from * width);
+      }
+    }
+    return answers;
+  } finally {
+    await session.release();
+  }
+}
+
+function rowsOf(name: string, tensor: RuntimeTensor, rows: number): { data: Float32Array; width: number; whole?: boolean } {
+  const { data } = tensor;
+  // A model of one sample at a time may leave the batch out.
+  if (data.length % rows !== 0 || (rows > 1 && tensor.shape[0] !== rows)) {
     throw new UserError(
-      `${what} has samples of shape [${shape.join(', ')}], but the model's input '${input.name}' takes [${wanted.map((d) => d || '?').join(', ')}]`,
-      'Choose the data set the model was made for, or set "data" in the config.',
+      `output '${name}' has the shape [${tensor.shape.join(', ')}] for ${rows} samples, so it is not clear which answer is whose`,
+      'Export the model with the batch as the first axis of its outputs.',
     );
   }
+  const width = data.length / rows;
+  return data instanceof Float32Array ? { data, width } : { data: Float32Array.from(data as Int32Array, Number), width, whole: true };
 }
 
 /** Scores [count, classes] of a model on inputs, batch by batch. */
 export async function predict(
   model: Model | Uint8Array,
-  signature: { input: { name: string }; output: { name: string }; fixedBatch?: number },
-  set: { inputs: Float32Array; shape: readonly number[]; count: number },
+  signature: ScoringSignature,
+  set: SampleLayout & { readonly inputs: Float32Array; readonly count: number },
   options: SessionOptions & { signal?: AbortSignal } = {},
 ): Promise<{ scores: Float32Array; classes: number }> {
-  const session = await Session.create(model, options);
-  try {
-    const size = elementCount(set.shape);
-    const batch = signature.fixedBatch ?? BATCH;
-    let scores = new Float32Array(0);
-    let classes = 0;
-    for (let from = 0; from < set.count; from += batch) {
-      options.signal?.throwIfAborted();
-      const rows = Math.min(batch, set.count - from);
-      let inputs = set.inputs.subarray(from * size, (from + rows) * size);
-      const fed = signature.fixedBatch ?? rows;
-      if (rows < fed) {
-        const padded = new Float32Array(fed * size);
-        padded.set(inputs);
-        inputs = padded;
-      }
-      const result = await session.run({ [signature.input.name]: floatTensor(inputs, [fed, ...set.shape]) }, [signature.output.name]);
-      const data = result[signature.output.name].data as Float32Array;
-      classes = data.length / fed;
-      if (scores.length === 0) scores = new Float32Array(set.count * classes);
-      scores.set(data.subarray(0, rows * classes), from * classes);
-    }
-    return { scores, classes };
-  } finally {
-    await session.release();
-  }
+  const { values, width } = (await outputsOf(model, signature, [signature.output.name], set, options)).get(signature.output.name)!;
+  return { scores: values, classes: width };
+}
+
+/** The class each row of scores names: the highest's, or with one score a sample, 1 where it is above the threshold. */
+export function classAnswers(scores: Float32Array, classes: number, threshold: number): Int32Array {
+  return classes === 1 ? Int32Array.from(scores, (s) => (s > threshold ? 1 : 0)) : argmaxRows(scores, classes);
 }
 
 /** Index of the largest score of each row; the first one on a tie. */
@@ -88,10 +133,16 @@ export function argmaxRows(scores: Float32Array, classes: number): Int32Array {
   return out;
 }
 
-/** Fraction of samples whose largest score is their label, in [0, 1]. */
+/** Fraction of samples whose largest score is their label, in [0, 1]; where the set has another truth, the score of its metric. */
 export async function accuracyOf(model: Model, set: ScoringSet, options: SessionOptions & { signal?: AbortSignal } = {}): Promise<number> {
-  const { scores, classes } = await predict(model, scoringSignature(model), set, options);
-  const predicted = argmaxRows(scores, classes);
+  const signature = scoringSignature(model);
+  const { truth } = set;
+  if (truth) {
+    const names = truth.outputs.map((o) => o.name);
+    return scoreOf(truth, await outputsOf(model, signature, names, set, options));
+  }
+  const { scores, classes } = await predict(model, signature, set, options);
+  const predicted = classAnswers(scores, classes, thresholdOf(model, signature.output.name));
   let right = 0;
   for (let i = 0; i < set.count; i++) if (predicted[i] === set.labels[i]) right++;
   return right / set.count;

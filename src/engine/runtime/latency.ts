@@ -3,7 +3,8 @@ import type { Latency } from '../../protocol/policy';
 import { parseModel } from '../onnx/file';
 import { elementCount } from '../onnx/tensor';
 import { scoringSignature } from './evaluate';
-import { floatTensor, Session, type SessionOptions } from './onnxruntime';
+import { feedsOf, type SampleLayout } from './feeds';
+import { Session, type SessionOptions } from './onnxruntime';
 
 export interface LatencyOptions extends SessionOptions {
   /** Rounds counted for each model; each round runs every model once. Default 15. */
@@ -13,16 +14,18 @@ export interface LatencyOptions extends SessionOptions {
 /**
  * Measures several model files side by side at one batch size. A round is one run of each in turn, so that a change of the machine's
  * speed hits all alike; short runs are repeated within a round until a round's share lasts a few milliseconds.
+ * @param sample shape of one sample, or how its row is laid out for several inputs
  * @returns one Latency for each model, in order; undefined for a model whose fixed batch differs from `batch`
  */
 export async function measureLatency(
   models: readonly Uint8Array[],
-  shape: readonly number[],
+  sample: readonly number[] | SampleLayout,
   batch: number,
   options: LatencyOptions = {},
 ): Promise<Array<Latency | undefined>> {
   const rounds = options.rounds ?? 15;
-  const inputs = Float32Array.from({ length: batch * elementCount(shape) }, (_, i) => Math.sin(i * 12.9898) * 0.5);
+  const layout: SampleLayout = 'shape' in sample ? sample : { shape: sample };
+  const inputs = Float32Array.from({ length: batch * elementCount(layout.shape) }, (_, i) => Math.sin(i * 12.9898) * 0.5);
   const entries: Array<{ run: () => Promise<unknown>; release: () => Promise<void>; repeats: number; times: number[] } | undefined> = [];
   try {
     for (const bytes of models) {
@@ -32,7 +35,8 @@ export async function measureLatency(
         continue;
       }
       const session = await Session.create(bytes, options);
-      const feeds = { [signature.input.name]: floatTensor(inputs, [batch, ...shape]) };
+      // Whole-number inputs get zeros of these values: a token that every vocabulary has.
+      const feeds = feedsOf(signature.inputs, layout, inputs, batch);
       entries.push({ run: () => session.run(feeds), release: () => session.release(), repeats: 1, times: [] });
     }
     for (const e of entries) {

@@ -3,15 +3,18 @@
  * thread (session.run blocks its thread) with one onnxruntime thread, so that the same policy gives the same figures whoever measures it.
  */
 import type { PruningSettings } from '../../protocol/config';
+import type { ChannelGroup } from '../graph/channel-group';
 import { findChannelGroups } from '../graph/channel-groups';
 import { type Layer, quantizableLayers } from '../graph/layers';
 import { modelBytes, parseModel } from '../onnx/file';
 import type { Model } from '../onnx/model';
 import { SequentialPruner } from '../pruning/prune-sequence';
+import { removeChannels } from '../pruning/remove-channels';
 import { exportQuantized } from '../quantization/export-quantized';
 import { type QuantizedLayer, quantizeLayer, quantizersOf, withDequantizedWeights } from '../quantization/quantized-layer';
 import { Random } from '../random';
 import { accuracyOf, type ScoringSet } from '../runtime/evaluate';
+import type { SampleLayout } from '../runtime/feeds';
 import { measureLatency } from '../runtime/latency';
 import { Trainer } from '../training/trainer';
 import type { WidthDecision } from './prune-environment';
@@ -19,9 +22,8 @@ import type { MaskDecision } from './weight-mask-environment';
 import { type MaskTuning, WeightMaskTrajectory } from './weight-mask-trajectory';
 
 /** Inputs without a purpose of their own: normalised samples in memory that threads share. */
-export interface SampleSet {
+export interface SampleSet extends SampleLayout {
   readonly inputs: Float32Array;
-  readonly shape: readonly number[];
   readonly count: number;
 }
 
@@ -60,6 +62,10 @@ export type ActorTask =
   | { readonly kind: 'mask'; readonly decisions: readonly MaskDecision[]; readonly latency?: boolean }
   /** The same, returning the model's bytes. */
   | { readonly kind: 'build-mask'; readonly decisions: readonly MaskDecision[] }
+  /** Take these channels (indices by group) out; score the result. */
+  | { readonly kind: 'remove'; readonly removals: ReadonlyArray<readonly [group: string, channels: readonly number[]]> }
+  /** The same, returning the model's bytes. */
+  | { readonly kind: 'build-removed'; readonly removals: ReadonlyArray<readonly [group: string, channels: readonly number[]]> }
   /** The model with these bits as it would be written: codes, float activations. */
   | { readonly kind: 'export'; readonly bits: Readonly<Record<string, number>> }
   /** Quantise the weights of these layers, score the result. */
@@ -78,6 +84,7 @@ export class CompressionActor {
   private layers?: readonly Layer[];
   private readonly quantized = new Map<string, QuantizedLayer>();
   private masked?: WeightMaskTrajectory;
+  private groups?: readonly ChannelGroup[];
 
   constructor(private readonly setup: ActorSetup) {
     this.model = parseModel(setup.model);
@@ -90,13 +97,17 @@ export class CompressionActor {
         const model = await (task.kind === 'mask' ? this.trajectory().at(task.decisions) : this.pruned(task.decisions));
         const accuracy = await accuracyOf(model, this.setup.scoring, { threads: 1 });
         if (!task.latency) return { accuracy };
-        const [measured] = await measureLatency([modelBytes(model)], this.setup.scoring.shape, 1, { threads: 1 });
+        const [measured] = await measureLatency([modelBytes(model)], this.setup.scoring, 1, { threads: 1 });
         return { accuracy, latency: measured?.median };
       }
       case 'build':
         return { model: modelBytes(await this.pruned(task.decisions)) };
       case 'build-mask':
         return { model: modelBytes(await this.trajectory().at(task.decisions)) };
+      case 'remove':
+        return { accuracy: await accuracyOf(this.without(task.removals), this.setup.scoring, { threads: 1 }) };
+      case 'build-removed':
+        return { model: modelBytes(this.without(task.removals)) };
       case 'export': {
         const layers = this.quantizedLayers(task.bits);
         return { model: modelBytes(layers.length > 0 ? exportQuantized(this.model, { layers }) : this.model) };
@@ -110,6 +121,11 @@ export class CompressionActor {
         return { accuracy: await accuracyOf(model, this.setup.scoring, { threads: 1 }) };
       }
     }
+  }
+
+  private without(removals: ReadonlyArray<readonly [group: string, channels: readonly number[]]>): Model {
+    this.groups ??= findChannelGroups(this.model).groups;
+    return removeChannels(this.model, new Map(removals), this.groups);
   }
 
   private trajectory(): WeightMaskTrajectory {

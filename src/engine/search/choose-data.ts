@@ -16,7 +16,7 @@ const PROBE = 500;
 /** @throws UserError naming what was looked for and the next step */
 export async function chooseData(modelPath: string, dataFolder: string | undefined): Promise<{ name: string; note?: string }> {
   const { model } = normalize(await loadAnyModel(modelPath));
-  const { input } = scoringSignature(model);
+  const [input] = scoringSignature(model).inputs;
   const wanted = `[${(input.shape ?? [])
     .slice(1)
     .map((d) => d || '?')
@@ -60,7 +60,7 @@ export async function chooseData(modelPath: string, dataFolder: string | undefin
 
 function fits(model: Model, dataset: Dataset): boolean {
   try {
-    checkFits(model, dataset.shape, dataset.name);
+    checkFits(model, dataset, dataset.name);
     return true;
   } catch (e) {
     if (e instanceof UserError) return false;

@@ -42,6 +42,8 @@ export interface FinalResult {
   readonly after: MeasuredFile;
   readonly candidate: Candidate;
   readonly layers: readonly LayerOutcome[];
+  /** What the figures called accuracy are: 'accuracy', 'agreement with the original', 'F1' …; absent in runs of older versions. */
+  readonly measure?: string;
   /** What the file computes with, and why. */
   readonly arithmetic: string;
 }
@@ -107,7 +109,14 @@ export async function finish(
     partial: false,
   };
   folder.writeJson(folder.best('policy.json'), candidate);
-  return { before, after: measured, candidate, layers: layerOutcomes(context, model, costs, policy), arithmetic };
+  return {
+    before,
+    after: measured,
+    candidate,
+    layers: layerOutcomes(context, model, costs, policy),
+    measure: prepared.data.measure,
+    arithmetic,
+  };
 }
 
 /** A model that came from TensorFlow.js, as layers or as a graph, also leaves as a layers model: the weights that were chosen, as floats. */
@@ -144,7 +153,7 @@ async function measurePair(context: RunContext, original: string, compressed: st
   for (const batch of BATCHES) {
     const measured = await measureLatency(
       files.map((f) => readFileSync(f)),
-      report.shape,
+      report,
       batch,
       { threads: cores },
     );

@@ -1,11 +1,12 @@
 /** Everything that is decided before the first episode: the model read and normalised, the data cut into its parts, every check made. */
 import { existsSync } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
-import type { Config, DataSettings } from '../../protocol/config';
+import type { Config } from '../../protocol/config';
 import { resolveSplits, type SplitRange } from '../../protocol/splits';
 import { BatchPipeline } from '../data/batches';
 import type { Augmentation, DataSource, Dataset, Normalization, Split } from '../data/dataset';
-import { type DataSpec, locateDataset } from '../data/locate';
+import { type DataForm, type LoadOptions, loadData } from '../data/load';
+import { readPreprocessing } from '../data/model-preprocessing';
 import { normalizations } from '../data/normalize';
 import { firstRows, labelsOf, rowsOf } from '../data/splits';
 import { UserError } from '../errors';
@@ -17,9 +18,11 @@ import { type Layer, quantizableLayers } from '../graph/layers';
 import { normalize } from '../graph/passes/normalize';
 import { quantizedForm } from '../graph/quantized-form';
 import type { Model } from '../onnx/model';
-import { elementCount } from '../onnx/tensor';
-import { accuracyOf, argmaxRows, checkFits, predict, type ScoringSet, scoringSignature } from '../runtime/evaluate';
+import { elementCount, isFloat } from '../onnx/tensor';
+import { accuracyOf, checkFits, predict, type ScoringSet, scoringSignature } from '../runtime/evaluate';
+import { METRIC_TITLES } from '../runtime/metrics';
 import type { SampleSet } from './actor';
+import { chooseJudge, type TargetKind } from './judge';
 
 export interface Prepared {
   readonly modelPath: string;
@@ -41,6 +44,10 @@ export interface PreparedData {
   readonly shape: readonly number[];
   readonly classes: number;
   readonly labelled: boolean;
+  /** What figures called accuracy are of this data, in words: 'accuracy', 'agreement with the original', 'F1' … */
+  readonly measure: string;
+  /** What fine-tuning aims at: one class, several labels, or values. */
+  readonly target: TargetKind;
   readonly normalization: Normalization;
   readonly augmentation?: Augmentation;
   /** Held-out samples that score candidates. */
@@ -53,13 +60,8 @@ export interface PreparedData {
   readonly train?: Split;
 }
 
-export interface PrepareOptions {
-  /** Folder that the config's paths are relative to. */
-  readonly folder: string;
-  /** What `--data` named. */
-  readonly dataFolder?: string;
+export interface PrepareOptions extends LoadOptions {
   readonly threads?: number;
-  readonly signal?: AbortSignal;
   /** Accept a model without layers to compress: it is only to be scored. */
   readonly anyModel?: boolean;
 }
@@ -87,8 +89,8 @@ export async function prepare(config: Config, options: PrepareOptions): Promise<
       'There is nothing to prune or quantise in it.',
     );
   }
-  const source = loadData(config.data, options);
-  const notes = [...normalized.notes];
+  const source = await loadData(config.data, options, dataForm(model));
+  const notes = [...normalized.notes, ...(source.notes ?? [])];
   const data = await prepareData(config, model, source, options, notes);
   return {
     modelPath,
@@ -103,26 +105,18 @@ export async function prepare(config: Config, options: PrepareOptions): Promise<
   };
 }
 
-/** The data a config names. */
-export function loadData(data: DataSettings, options: Pick<PrepareOptions, 'folder' | 'dataFolder'>): DataSource {
-  const dataFolder = data.folder !== undefined ? resolve(options.folder, data.folder) : options.dataFolder;
-  const located = (spec: DataSpec): DataSource => locateDataset(spec, { dataFolder, baseFolder: options.folder });
-  const { files } = data;
-  if (files) {
-    if (files.inputs !== undefined) return located(files.inputs);
-    const part = (entry: typeof files.train): { inputs: string; labels?: string } | string | undefined => entry;
-    const [train, test] = [part(files.train), part(files.test)];
-    // A single path is an archive or folder that names its own parts.
-    if (typeof train === 'string' && (test === undefined || test === train)) return located(train);
-    if (typeof test === 'string' && train === undefined) return located(test);
-    if (typeof train === 'string' && typeof test === 'string') {
-      const [a, b] = [located(train), located(test)];
-      return { ...a, test: b.test ?? b.train };
-    }
-    return located({ train: train as { inputs: string; labels?: string }, test: test as { inputs: string; labels?: string } });
-  }
-  if (data.name === undefined || data.name === 'digits') return located({ digits: data.digits });
-  return located(data.name);
+/** What data has to look like for a model. */
+export function dataForm(model: Model): DataForm {
+  const { inputs, outputs } = model.graph;
+  return {
+    inputs: inputs.map((i) => ({
+      name: i.name,
+      shape: i.shape?.slice(1),
+      whole: i.type !== 'float32' && i.type !== 'uint8' && !isFloat(i.type),
+    })),
+    outputs: outputs.map((o) => o.name),
+    preprocessing: readPreprocessing(model.metadata),
+  };
 }
 
 async function prepareData(
@@ -134,10 +128,10 @@ async function prepareData(
 ): Promise<PreparedData> {
   const any = source.test ?? source.train;
   if (!any) throw new UserError(`${source.name} holds no samples`);
-  checkFits(model, any.shape, `data set ${source.name}`);
+  checkFits(model, any, `data set ${source.name}`);
   const { splits, problems } = resolveSplits(config.data, { train: source.train?.count, test: source.test?.count });
   if (problems.length > 0) throw new UserError(problems[0], 'Edit "data.splits" in the config.');
-  const labelled = any.labels !== undefined;
+  const labelled = any.labels !== undefined || any.targets !== undefined;
   const pick = (range: SplitRange | undefined, use: string): Split => {
     if (!range) throw new UserError(`the data has no samples for ${use}`, `Give it some with "data.splits.${use}".`);
     return rowsOf(source[range.set]!, range.from, range.to);
@@ -157,27 +151,32 @@ async function prepareData(
   );
 
   const classes = await countClasses(model, any, options);
-  if (labelled && any.classes !== undefined && any.classes > classes) {
+  // One score says yes or no: two classes.
+  if (any.labels && any.classes !== undefined && any.classes > Math.max(2, classes)) {
     throw new UserError(
       `${source.name} has ${any.classes} classes, but the model answers with ${classes}`,
       'Choose the data set the model was made for.',
     );
   }
+  const judge = await chooseJudge(config, model, any, options);
   const normalization = await chooseNormalization(config, model, source, search, options, notes);
-  const scoring = async (split: Split): Promise<ScoringSet> => {
-    const samples = await materialize(split, normalization);
-    const labels = labelled ? labelsOf(split) : await answersOf(model, samples, options);
-    return { ...samples, labels };
-  };
+  const scoring = async (split: Split): Promise<ScoringSet> => judge.scoringSet(split, await materialize(split, normalization));
+  const searchSet = await scoring(search);
   return {
     name: source.name,
     shape: any.shape,
     classes,
     labelled,
+    measure: labelled
+      ? METRIC_TITLES[judge.metric]
+      : judge.metric === 'outputs'
+        ? 'agreement of the outputs with the original'
+        : 'agreement with the original',
+    target: judge.target,
     normalization,
     augmentation: config.data.augmentation,
-    search: await scoring(search),
-    report: report === search ? await scoring(search) : await scoring(report),
+    search: searchSet,
+    report: report === search ? searchSet : await scoring(report),
     calibration: await materialize(calibration, normalization),
     train: splits.train && pick(splits.train, 'train'),
   };
@@ -191,7 +190,7 @@ export function firstSamples(set: SampleSet, count: number): SampleSet {
 
 /** All samples of a split as one block of model inputs. */
 export async function materialize(split: Split, normalization: Normalization): Promise<SampleSet> {
-  const { shape } = split.dataset;
+  const { shape, fields } = split.dataset;
   const size = elementCount(shape);
   const inputs = new Float32Array(new SharedArrayBuffer(split.rows.length * size * 4));
   const pipeline = new BatchPipeline(split, { batch: 500, normalization, dropLast: false });
@@ -200,17 +199,11 @@ export async function materialize(split: Split, normalization: Normalization): P
     inputs.set(batch.inputs.subarray(0, batch.count * size), at);
     at += batch.count * size;
   }
-  return { inputs, shape, count: split.rows.length };
-}
-
-/** Without labels the original model's own answers are the truth: accuracy is then agreement with it. */
-async function answersOf(model: Model, samples: SampleSet, options: PrepareOptions): Promise<Int32Array> {
-  const { scores, classes } = await predict(model, scoringSignature(model), samples, { threads: options.threads, signal: options.signal });
-  return argmaxRows(scores, classes);
+  return { inputs, shape, fields, count: split.rows.length };
 }
 
 async function countClasses(model: Model, dataset: Dataset, options: PrepareOptions): Promise<number> {
-  const one = { inputs: new Float32Array(elementCount(dataset.shape)), shape: dataset.shape, count: 1 };
+  const one = { inputs: new Float32Array(elementCount(dataset.shape)), shape: dataset.shape, fields: dataset.fields, count: 1 };
   return (await predict(model, scoringSignature(model), one, { threads: options.threads })).classes;
 }
 
@@ -229,7 +222,15 @@ async function chooseNormalization(
   options: PrepareOptions,
   notes: string[],
 ): Promise<Normalization> {
-  if (config.data.normalization) return config.data.normalization;
+  if (config.data.normalization) {
+    if (search.dataset.fields)
+      throw new UserError(
+        'a normalisation is for one input, but the data has several',
+        'Normalise each array, and leave "data.normalization" out.',
+      );
+    return config.data.normalization;
+  }
+  if (source.normalizationStated) return source.normalization;
   if (!source.test?.labels && !source.train?.labels) return source.normalization;
   const probe = firstRows(search, PROBE);
   if (!(probe.dataset.inputs instanceof Uint8Array)) return source.normalization;

@@ -162,8 +162,8 @@ function uniformFraction<T extends Open>(open: readonly T[], ceiling: number, by
 /** The batches that every complete bit policy is tuned on before it is scored. */
 async function tuningBatches({ config, prepared }: RunContext): Promise<TuningBatch[] | undefined> {
   const steps = config.quantization.steTuning;
-  const { train, normalization, augmentation, labelled } = prepared.data;
-  if (steps === 0 || !train || !labelled) return undefined;
+  const { train, normalization, augmentation } = prepared.data;
+  if (steps === 0 || !train?.dataset.labels) return undefined;
   const pipeline = new BatchPipeline(train, {
     batch: Math.min(config.recovery.batch, train.rows.length),
     normalization,

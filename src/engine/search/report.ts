@@ -16,6 +16,8 @@ export interface ReportFacts {
   >;
   /** What stage 1 found for each of several targets; empty or absent where the method has one. */
   readonly targets?: readonly TargetResult[];
+  /** What only the method has to say, as lines of Markdown. */
+  readonly section?: readonly string[];
 }
 
 export function writeReport(context: RunContext, result: FinalResult, facts: ReportFacts): void {
@@ -23,13 +25,9 @@ export function writeReport(context: RunContext, result: FinalResult, facts: Rep
 }
 
 /** Rows of the before → after table: label, before, after. */
-export function comparisonRows({ before, after }: FinalResult, labelled: boolean): Array<[string, string, string]> {
+export function comparisonRows({ before, after, measure = 'accuracy' }: FinalResult): Array<[string, string, string]> {
   const rows: Array<[string, string, string]> = [
-    [
-      `${labelled ? 'accuracy' : 'agreement with the original'} (${after.images} held-out samples, from the file)`,
-      formatPercent(before.accuracy),
-      formatPercent(after.accuracy),
-    ],
+    [`${measure} (${after.images} held-out samples, from the file)`, formatPercent(before.accuracy), formatPercent(after.accuracy)],
     ['parameters, structured', formatCount(before.cost.params), formatCount(after.cost.params)],
     ['parameters, effective (not zero)', formatCount(before.cost.effectiveParams), formatCount(after.cost.effectiveParams)],
     ['MACs, structured', formatCount(before.cost.macs), share(after.cost.macs, before.cost.macs)],
@@ -62,7 +60,7 @@ function reportText(context: RunContext, result: FinalResult, facts: ReportFacts
     '',
     '| | before | after |',
     '|---|---|---|',
-    ...comparisonRows(result, prepared.data.labelled).map((r) => `| ${r.join(' | ')} |`),
+    ...comparisonRows(result).map((r) => `| ${r.join(' | ')} |`),
     '',
     `Times: median (middle half) of interleaved runs, ${machine.cpu}, ${machine.cores} cores; ${result.arithmetic}.`,
     '',
@@ -114,6 +112,7 @@ function reportText(context: RunContext, result: FinalResult, facts: ReportFacts
     }
     lines.push('');
   }
+  lines.push(...(facts.section ?? []));
   lines.push(...sensitivitySection(folder.path, prepared));
   if (prepared.frozen.length > 0) {
     lines.push('## Not pruned', '', ...prepared.frozen.map((f) => `- ${f.id} (${f.channels} channels): ${f.reason}`), '');

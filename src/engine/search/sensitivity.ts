@@ -16,6 +16,7 @@ import { SequentialPruner } from '../pruning/prune-sequence';
 import { keptChannels } from '../pruning/round-widths';
 import { Random } from '../random';
 import { accuracyOf, type ScoringSet } from '../runtime/evaluate';
+import { firstTruth } from '../runtime/metrics';
 import type { Prepared } from './prepare';
 import { thisMachine } from './recorder';
 import { SensitivityCache } from './sensitivity-cache';
@@ -194,7 +195,8 @@ function plan(group: ChannelGroup, ratios: readonly number[], widthMultiple: num
 function firstSamples(set: ScoringSet, count: number): ScoringSet {
   if (set.count <= count) return set;
   const size = set.inputs.length / set.count;
-  return { ...set, inputs: set.inputs.subarray(0, count * size), labels: set.labels.subarray(0, count), count };
+  const truth = set.truth && firstTruth(set.truth, count);
+  return { ...set, inputs: set.inputs.subarray(0, count * size), labels: set.labels.subarray(0, count), count, truth };
 }
 
 /** Chooses the channels that stay, as a run would. */
@@ -257,6 +259,10 @@ function contentKey(
   hash.update(JSON.stringify({ format: 1, model: prepared.sha256, shape: set.shape, count: set.count, ...pick(settings) }));
   hash.update(bytesOf(set.inputs));
   hash.update(bytesOf(set.labels));
+  if (set.truth) {
+    hash.update(set.truth.metric);
+    for (const o of set.truth.outputs) hash.update(bytesOf(o.values));
+  }
   if (settings.reconstruct || !criteria.has(settings.selection)) {
     const { inputs } = prepared.data.calibration;
     hash.update(JSON.stringify({ seed: config.seed, positions: config.pruning.positions }));

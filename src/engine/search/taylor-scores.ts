@@ -16,8 +16,8 @@ const BATCH = 64;
  */
 export async function taylorScoresFor(config: Config, prepared: Prepared): Promise<ReadonlyMap<string, Float64Array> | undefined> {
   if (config.pruning.selection !== 'taylor') return undefined;
-  const { train, normalization, labelled } = prepared.data;
-  if (!train || !labelled) {
+  const { train, normalization } = prepared.data;
+  if (!train?.dataset.labels) {
     throw new UserError(
       'the selection taylor needs gradients, and so training samples with labels, which this data does not have',
       'Give "data.files.train" with labels, or choose another "pruning.selection".',

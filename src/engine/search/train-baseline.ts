@@ -5,12 +5,13 @@ import { resolveSplits, type SplitRange } from '../../protocol/splits';
 import { findArchitecture } from '../architectures/registry';
 import { BatchPipeline } from '../data/batches';
 import type { DataSource, Normalization, Split } from '../data/dataset';
+import { loadData } from '../data/load';
 import { UserError } from '../errors';
 import { saveModel } from '../onnx/file';
 import { Random } from '../random';
 import { accuracyOf, type ScoringSet } from '../runtime/evaluate';
 import { type FitProgress, fitModel } from '../training/fit';
-import { loadData, materialize } from './prepare';
+import { materialize } from './prepare';
 
 export interface TrainBaselineOptions {
   /** Folder that the config's paths are relative to. */
@@ -40,7 +41,7 @@ export async function trainBaseline(config: Config, options: TrainBaselineOption
   const { train } = config;
   if (!train) throw new UserError('the config has no "train"', 'Add "train": { "architecture": "lenet5" }, or name a config that has one.');
   const architecture = findArchitecture(train.architecture);
-  const source = loadData(config.data, options);
+  const source = await loadData(config.data, options);
   const { splits, problems } = resolveSplits(config.data, { train: source.train?.count, test: source.test?.count });
   if (problems.length > 0) throw new UserError(problems[0], 'Edit "data.splits" in the config.');
   const part = (range: SplitRange | undefined, use: string): Split => partOf(source, range, use);

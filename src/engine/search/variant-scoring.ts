@@ -7,10 +7,11 @@ import type { Inferred } from '../graph/infer';
 import { nodeMacs } from '../graph/layers';
 import type { Model, Node } from '../onnx/model';
 import type { AttributeProto } from '../onnx/schema';
-import { elementCount } from '../onnx/tensor';
 import { type Activation, extractSegment, readsOf } from '../pruning/segment';
-import { argmaxRows, type ScoringSet, scoringSignature } from '../runtime/evaluate';
-import { floatTensor, type RuntimeTensor, Session } from '../runtime/onnxruntime';
+import { accuracyOf, classAnswers, type ScoringSet, scoringSignature } from '../runtime/evaluate';
+import { feedsOf, partsOf } from '../runtime/feeds';
+import { thresholdOf } from '../runtime/metrics';
+import { type RuntimeTensor, Session } from '../runtime/onnxruntime';
 
 /** Samples run at a time. */
 export const CHUNK = 50;
@@ -67,14 +68,22 @@ export async function scoreVariants(
   set: ScoringSet,
   options: VariantOptions = {},
 ): Promise<number[]> {
-  const { input, output, fixedBatch } = scoringSignature(original);
+  const { inputs, output, fixedBatch } = scoringSignature(original);
   const { threads = 1, part = 0, of = 1, signal } = options;
-  const size = elementCount(set.shape);
-  const suffixes = variants.map((v): Suffix => suffixOf(original, v, input.name, output.name));
+  if (set.truth) return scoreWhole(variants, set, { threads, part, signal });
+  const size = set.inputs.length / set.count;
+  const threshold = thresholdOf(original, output.name);
+  const inputNames = new Set(inputs.map((i) => i.name));
+  const suffixes = variants.map((v): Suffix => suffixOf(original, v, inputNames, output.name));
   // An unchanged answer is computed as a variant of its own: it reads the output.
   const shared = new Set(suffixes.flatMap((s) => (s.changed ? [...s.frontier] : [output.name])));
   const carried = options.carry?.names ?? new Map<string, Activation>();
-  const known = new Map<string, Activation>([[input.name, { dims: set.shape, data: set.inputs }], ...carried]);
+  const fedParts = partsOf(inputs, set).map((p): [string, Activation] => [
+    p.input.name,
+    { dims: p.shape, data: set.inputs, type: p.input.type },
+  ]);
+  // Only the form of the values is read here.
+  const known = new Map<string, Activation>([...fedParts, ...carried]);
   const prefixOutputs = [...shared].filter((name) => !known.has(name));
   const kept: Array<ReadonlyMap<string, RuntimeTensor>> = [];
   const prefix = prefixOutputs.length > 0 ? await Session.create(extractSegment(original, known, prefixOutputs), { threads }) : undefined;
@@ -87,10 +96,10 @@ export async function scoreVariants(
       const rows = Math.min(chunk, set.count - first);
       const fed = fixedBatch ?? rows;
       // A copy of its own: onnxruntime takes no shared memory, and a fixed batch wants whole chunks.
-      const inputs = new Float32Array(fed * size);
-      inputs.set(set.inputs.subarray(first * size, (first + rows) * size));
+      const samples = new Float32Array(fed * size);
+      samples.set(set.inputs.subarray(first * size, (first + rows) * size));
       const values = new Map<string, RuntimeTensor>([
-        [input.name, floatTensor(inputs, [fed, ...set.shape])],
+        ...Object.entries(feedsOf(inputs, set, samples, fed)),
         ...(options.carry?.chunk(kept.length) ?? []),
       ]);
       if (prefix) {
@@ -98,7 +107,7 @@ export async function scoreVariants(
         for (const [name, value] of Object.entries(await prefix.run(feeds))) values.set(name, value);
       }
       kept.push(
-        new Map([...shared].filter((name) => name !== input.name && name !== output.name).map((name) => [name, values.get(name)!])),
+        new Map([...shared].filter((name) => !inputNames.has(name) && name !== output.name).map((name) => [name, values.get(name)!])),
       );
       for (let v = 0; v < suffixes.length; v++) {
         const { variant, frontier, changed } = suffixes[v];
@@ -113,7 +122,7 @@ export async function scoreVariants(
           const feeds = Object.fromEntries(session.inputNames.map((name) => [name, values.get(name)!]));
           scores = (await session.run(feeds, [output.name]))[output.name];
         }
-        const answers = argmaxRows(scores.data as Float32Array, scores.data.length / fed);
+        const answers = classAnswers(scores.data as Float32Array, scores.data.length / fed, threshold);
         for (let i = 0; i < rows; i++) if (answers[i] === set.labels[first + i]) right[v]++;
       }
     }
@@ -125,7 +134,21 @@ export async function scoreVariants(
   }
 }
 
-const activationOf = (t: RuntimeTensor): Activation => ({ dims: t.shape.slice(1), data: t.data as Float32Array });
+/**
+ * Where samples are not right or wrong one by one, a score of all of them counts as that share of the samples; whoever has the first part of the work does it
+ * all, because such a score is not the sum of its parts.
+ */
+async function scoreWhole(
+  variants: readonly Model[],
+  set: ScoringSet,
+  { threads, part, signal }: { threads: number; part: number; signal?: AbortSignal },
+): Promise<number[]> {
+  const right: number[] = [];
+  for (const variant of variants) right.push(part === 0 ? set.count * (await accuracyOf(variant, set, { threads, signal })) : 0);
+  return right;
+}
+
+const activationOf = (t: RuntimeTensor): Activation => ({ dims: t.shape.slice(1), data: t.data, type: t.type });
 
 /** Nodes that lie behind a difference between the two models. */
 function changedNodes(original: Model, variant: Model): { dirty: Set<string>; nodes: Node[] } {
@@ -147,11 +170,11 @@ function changedNodes(original: Model, variant: Model): { dirty: Set<string>; no
 const sameAttributes = (a: ReadonlyMap<string, AttributeProto>, b: ReadonlyMap<string, AttributeProto>): boolean =>
   a.size === b.size && [...a].every(([name, value]) => b.get(name) === value);
 
-function suffixOf(original: Model, variant: Model, input: string, output: string): Suffix {
+function suffixOf(original: Model, variant: Model, inputs: ReadonlySet<string>, output: string): Suffix {
   const { dirty, nodes } = changedNodes(original, variant);
   if (!dirty.has(output)) return { variant, frontier: new Set(), changed: false };
   // Values that follow from the samples; what follows from constants alone is computed anew.
-  const data = new Set([input]);
+  const data = new Set(inputs);
   for (const node of original.graph.nodes) if (readsOf(node).some((r) => data.has(r))) for (const o of node.outputs) data.add(o);
   const frontier = new Set<string>();
   for (const node of nodes) for (const r of readsOf(node)) if (data.has(r) && !dirty.has(r)) frontier.add(r);

@@ -210,8 +210,8 @@ async function maskActorSetup(config: Config, prepared: Prepared): Promise<Actor
  * ones. Empty where there is nothing labelled to train on.
  */
 export async function shortTuningBatches(config: Config, prepared: Prepared, count: number, batch: number): Promise<TuningBatch[]> {
-  const { train, normalization, augmentation, labelled } = prepared.data;
-  if (!train || !labelled || train.rows.length < 2) return [];
+  const { train, normalization, augmentation } = prepared.data;
+  if (!train?.dataset.labels || train.rows.length < 2) return [];
   const size = Math.min(batch, train.rows.length);
   const random = new Random(config.seed).fork('short tuning');
   const pipeline = new BatchPipeline(train, { batch: size, normalization, augmentation, shuffle: true, random });

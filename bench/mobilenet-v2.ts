@@ -1,0 +1,103 @@
+/**
+ * MobileNet-v2 without labels at a share of its FLOPs: the search sees half of the sample images and no label; the other half says how often the compressed
+ * network answers as the original does, and, by their labels, how often each is right. The agent stands beside uniform pruning at one budget of scorings.
+ * Without training. The weights of this file lie on an 8-bit grid already, so only pruning is measured.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadModel } from '../src/engine/onnx/file';
+import { accuracyOf } from '../src/engine/runtime/evaluate';
+import { prepare } from '../src/engine/search/prepare';
+import { startRun } from '../src/engine/search/run';
+import { type Config, configSchema } from '../src/protocol/config';
+import { type BenchArguments, dataFolder, median, note, printRow, threadFiles } from './bench';
+
+const METHODS = ['uniform', 'episodic-ppo'];
+const FILES: Readonly<Record<string, string>> = {
+  v2: 'imagenet_mobilenetv2_1.0_224_qat.onnx',
+  v1: 'imagenet_mobilenetv1_0.25_128_qat.onnx',
+};
+/** Pixels from −1 to 1, as the network was trained with. */
+const NORMALIZATION = { scale: 1 / 255, mean: [0.5], std: [0.5] };
+
+export async function run(args: BenchArguments): Promise<void> {
+  const data = dataFolder(args);
+  const option = (name: string, otherwise: number): number => Number(args.options[name] ?? otherwise);
+  const [flops, scorings, seeds] = [option('flops', 0.7), option('scorings', 20), option('seeds', 1)];
+  const [images, actors] = [option('images', 250), option('actors', 2)];
+  const methods = args.options['methods']?.split(',') ?? METHODS;
+  const model = join(data, 'models', FILES[args.options['model'] ?? 'v2'] ?? args.options['model']);
+  const folder = join(data, 'imagenet-samples');
+  const work = mkdtempSync(join(tmpdir(), 'espalier-bench-'));
+  try {
+    const parts = { search: { set: 'test', from: 0, count: images }, report: { set: 'test', from: images } };
+    const labelled = await prepare(
+      configSchema.parse({ model, data: { files: { test: folder }, normalization: NORMALIZATION, splits: parts }, method: 'uniform' }),
+      { folder: work },
+    );
+    const { report } = labelled.data;
+    const before = 100 * (await accuracyOf(labelled.model, report));
+    note(`${cpus()[0]?.model.trim()}, ${availableParallelism()} cores; original: top-1 ${before.toFixed(1)} % of ${report.count} images`);
+    const found = new Map<string, number[]>();
+    for (let seed = 1; seed <= seeds; seed++) {
+      for (const method of methods) {
+        const started = performance.now();
+        const outcome = await startRun(searchConfig({ model, folder, parts, method, flops, scorings, actors, seed }), {
+          folder: work,
+          threads: threadFiles,
+        });
+        const { before: original, after } = outcome.result;
+        const top1 = 100 * (await accuracyOf(loadModel(after.path), report));
+        found.set(method, [...(found.get(method) ?? []), 100 * after.accuracy]);
+        const speedup = (batch: number): number =>
+          (original.latency.find((l) => l.batch === batch)?.median ?? Number.NaN) /
+          (after.latency.find((l) => l.batch === batch)?.median ?? Number.NaN);
+        printRow(args, {
+          method,
+          seed,
+          agreement: 100 * after.accuracy,
+          top1,
+          originalTop1: before,
+          flops: (100 * after.cost.macs) / original.cost.macs,
+          params: (100 * after.cost.params) / original.cost.params,
+          searchImages: images,
+          reportImages: report.count,
+          scorings: outcome.scorings.prune.scorings,
+          seconds: (performance.now() - started) / 1000,
+          speedup1: speedup(1),
+          speedup32: speedup(32),
+        });
+      }
+    }
+    for (const [method, agreements] of found)
+      note(`${method}: median agreement ${median(agreements).toFixed(1)} % (${agreements.length} seeds)`);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+interface SearchSettings {
+  readonly model: string;
+  readonly folder: string;
+  readonly parts: object;
+  readonly method: string;
+  readonly flops: number;
+  readonly scorings: number;
+  readonly actors: number;
+  readonly seed: number;
+}
+
+function searchConfig({ model, folder, parts, method, flops, scorings, actors, seed }: SearchSettings): Config {
+  return configSchema.parse({
+    model,
+    data: { files: { inputs: folder }, normalization: NORMALIZATION, splits: parts },
+    method,
+    stages: { prune: true, quantize: false },
+    goal: { flops },
+    reward: 'accuracy',
+    search: { episodes: scorings, scorings, actors },
+    recovery: { epochs: 0 },
+    seed,
+  });
+}
