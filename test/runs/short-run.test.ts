@@ -183,3 +183,13 @@ test('the limit of scorings is never exceeded', async () => {
 test('no session outlives its run', () => {
   expect(sessions).toBe(0);
 });
+
+test('straight-through fine-tuning that did harm is not used, and the run says so', async () => {
+  const change = { stages: { prune: false, quantize: true }, search: { episodes: 2, actors: 1 } } as const;
+  const settings = { activations: 'float', epochs: 1 } as const;
+  const untuned = await run('untuned', { ...change, quantization: { ...settings, epochs: 0 } });
+  const harmed = await run('harmed', { ...change, quantization: { ...settings, learningRate: 0.3 } });
+  const warnings = eventsOf(harmed.folder).flatMap((e) => (e.type === 'warning' ? [e.message] : []));
+  expect(warnings.join('\n')).toMatch(/straight-through fine-tuning did harm .* lower quantization\.learningRate/);
+  expect(harmed.result.after.accuracy).toBe(untuned.result.after.accuracy);
+}, 60_000);

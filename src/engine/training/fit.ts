@@ -3,6 +3,8 @@ import type { Batch } from '../data/dataset';
 import { UserError } from '../errors';
 import { modelBytes, parseModel } from '../onnx/file';
 import type { Model } from '../onnx/model';
+import { hintTransforms, hintValues } from './hints';
+import { ofValues } from './losses';
 import { type LearningRate, type LearningRateOptions, learningRate } from './schedule';
 import { Teacher } from './teacher';
 import { Trainer, type TrainerOptions, type TrainerState } from './trainer';
@@ -51,6 +53,8 @@ export interface FitOptions extends TrainerOptions {
   readonly learningRate: LearningRateOptions | LearningRate;
   /** For distillation; several are averaged. */
   readonly teachers?: readonly Model[];
+  /** Weight of what the first teacher's inner values add to the loss (see `hints.ts`); default 0. Nothing where no value is comparable. */
+  readonly hints?: number;
   /** Called after every step. */
   readonly onProgress?: (progress: FitProgress) => void;
   readonly signal?: AbortSignal;
@@ -90,12 +94,18 @@ export async function fitModel(model: Model, source: BatchSource, options: FitOp
   if (!(Number.isInteger(epochs) && epochs > 0)) throw new RangeError(`epochs must be a whole number above 0, not ${epochs}`);
   signal?.throwIfAborted();
   const rate = typeof options.learningRate === 'function' ? options.learningRate : learningRate(options.learningRate);
-  const trainer = await Trainer.create(model, options);
+  const values = options.hints && options.teachers?.length ? hintValues(model, options.teachers[0]) : [];
+  const transforms = new Map([...(options.transforms ?? []), ...(values.length > 0 ? hintTransforms(values, options.hints!) : [])]);
+  const trainer = await Trainer.create(model, { ...options, transforms });
   let teacher: Teacher | undefined;
   try {
-    if (trainer.graph.teacher) {
+    if (trainer.graph.teacher || values.length > 0) {
       if (!options.teachers?.length) throw new Error('the loss distils, but there is no teacher');
-      teacher = await Teacher.create(options.teachers, options.batch, { threads: options.threads });
+      teacher = await Teacher.create(options.teachers, options.batch, {
+        threads: options.threads,
+        values,
+        asWritten: ofValues(options.loss ?? {}),
+      });
     }
     const { resumeFrom } = options;
     if (resumeFrom) {
@@ -117,8 +127,15 @@ export async function fitModel(model: Model, source: BatchSource, options: FitOp
         signal?.throwIfAborted();
         if (batch.count !== options.batch) continue;
         const position = { epoch, step: Math.min(count, source.batchesPerEpoch - 1), stepsPerEpoch: source.batchesPerEpoch, epochs };
-        const teacherLogits = teacher && (await teacher.logits(batch.inputs));
-        const result = await trainer.step({ inputs: batch.inputs, labels: batch.labels, teacherLogits }, rate(position));
+        const taught = await teacher?.answer(batch.inputs);
+        const given = {
+          inputs: batch.inputs,
+          labels: batch.labels,
+          targets: batch.targets,
+          teacherLogits: taught?.logits,
+          fed: taught?.values,
+        };
+        const result = await trainer.step(given, rate(position));
         lossSum += result.loss;
         correct += result.correct;
         count++;

@@ -1,7 +1,8 @@
 /** Runs training steps: owns the session and the buffers, two of each parameter, which change places every step. */
 import { UserError } from '../errors';
 import { type Model, withGraph } from '../onnx/model';
-import { Tensor } from '../onnx/tensor';
+import { elementCount, Tensor } from '../onnx/tensor';
+import { partsOf, typedTensor, valuesOf } from '../runtime/feeds';
 import { floatTensor, type RuntimeTensor, Session, type SessionOptions } from '../runtime/onnxruntime';
 import { fakeQuantize, type WeightQuantizer } from './fake-quantization';
 import { buildTrainingGraph, type ParameterSlot, type TrainingGraph, type TrainingGraphOptions } from './training-graph';
@@ -13,11 +14,15 @@ export interface TrainerOptions extends Omit<TrainingGraphOptions, 'masked' | 'q
 }
 
 export interface TrainingBatch {
-  /** [batch, ...shape], float32, normalised. */
+  /** [batch, ...shape], float32, normalised; for several inputs rows of their values, in the model's order. */
   readonly inputs: Float32Array;
   readonly labels?: Int32Array;
   /** [batch, classes] */
   readonly teacherLogits?: Float32Array;
+  /** [batch, values] */
+  readonly targets?: Float32Array;
+  /** What transforms of the graph are given, by name. */
+  readonly fed?: ReadonlyMap<string, Float32Array>;
 }
 
 export interface StepResult {
@@ -59,10 +64,12 @@ export class Trainer {
     private readonly buffers: readonly [Buffers, Buffers],
     private readonly runs: ReadonlyArray<() => Promise<void>>,
     private readonly feeds: {
-      readonly inputs: Float32Array;
+      readonly inputs: readonly RuntimeTensor[];
       readonly labels: Int32Array;
       readonly teacher: Float32Array;
+      readonly targets: Float32Array;
       readonly learningRate: Float32Array;
+      readonly fed: ReadonlyMap<string, Float32Array>;
     },
     private readonly results: { readonly loss: Float32Array; readonly correct: Float32Array; readonly observed: Map<string, Float32Array> },
     private readonly masks: ReadonlyMap<string, Float32Array>,
@@ -79,10 +86,12 @@ export class Trainer {
     const graph = buildTrainingGraph(model, { ...options, masked: [...masks.keys()], quantizers });
     checkParts(graph, masks, quantizers);
     const feeds = {
-      inputs: new Float32Array(graph.input.shape.reduce((a, d) => a * d, 1)),
+      inputs: graph.inputs.map((i) => typedTensor(i, new Float32Array(elementCount(i.shape)), i.shape)),
       labels: new Int32Array(graph.batch),
       teacher: new Float32Array(graph.batch * graph.classes),
+      targets: new Float32Array(graph.batch * graph.classes),
       learningRate: new Float32Array(1),
+      fed: new Map(graph.fed.map((f) => [f.name, new Float32Array(f.shape.reduce((a, d) => a * d, 1))])),
     };
     const results = {
       loss: new Float32Array(1),
@@ -95,11 +104,13 @@ export class Trainer {
     const session = await Session.create(graph.model, { threads: options.threads, spin: options.spin });
 
     const shared: Record<string, RuntimeTensor> = {
-      [graph.input.name]: floatTensor(feeds.inputs, graph.input.shape),
+      ...Object.fromEntries(graph.inputs.map((i, k) => [i.name, feeds.inputs[k]])),
       [graph.learningRate]: floatTensor(feeds.learningRate, []),
     };
     if (graph.labels) shared[graph.labels] = { type: 'int32', shape: [graph.batch], data: feeds.labels };
+    if (graph.targets) shared[graph.targets] = floatTensor(feeds.targets, [graph.batch, graph.classes]);
     if (graph.teacher) shared[graph.teacher] = floatTensor(feeds.teacher, [graph.batch, graph.classes]);
+    for (const f of graph.fed) shared[f.input] = floatTensor(feeds.fed.get(f.name)!, f.shape);
     for (const p of graph.parameters) {
       if (p.mask) shared[p.mask] = floatTensor(masks.get(p.name)!, [p.size]);
       if (p.scales) shared[p.scales] = floatTensor(quantizers.get(p.name)!.scales, [quantizers.get(p.name)!.scales.length]);
@@ -144,9 +155,11 @@ export class Trainer {
    * @throws UserError where the loss is no longer a number; weights are then those before the step
    */
   async step(batch: TrainingBatch, learningRate: number): Promise<StepResult> {
-    this.fill('inputs', this.feeds.inputs, batch.inputs);
+    this.fillInputs(batch.inputs);
+    if (this.graph.targets) this.fill('targets', this.feeds.targets, batch.targets);
     if (this.graph.labels) this.fill('labels', this.feeds.labels, batch.labels);
     if (this.graph.teacher) this.fill('teacher scores', this.feeds.teacher, batch.teacherLogits);
+    for (const [name, into] of this.feeds.fed) this.fill(`'${name}'`, into, batch.fed?.get(name));
     this.feeds.learningRate[0] = learningRate;
     await this.runs[this.current]();
     const loss = this.results.loss[0];
@@ -159,6 +172,18 @@ export class Trainer {
     this.current = 1 - this.current;
     this.steps++;
     return { loss, correct: this.results.correct[0] };
+  }
+
+  private fillInputs(rows: Float32Array): void {
+    const parts = partsOf(this.graph.inputs, this.graph.layout);
+    const size = this.batch * parts[0].row;
+    if (rows.length !== size)
+      throw new RangeError(`the batch has ${rows.length} values of inputs where ${size} belong (batch ${this.batch})`);
+    parts.forEach((part, k) => {
+      const { data, shape } = this.feeds.inputs[k];
+      // The arrays that the session is bound to are of one type each, that of the values written to them.
+      (data as Float32Array).set(typedTensor(part.input, valuesOf(part, rows, this.batch), shape).data as Float32Array);
+    });
   }
 
   private fill(what: string, into: Float32Array | Int32Array, from: Float32Array | Int32Array | undefined): void {

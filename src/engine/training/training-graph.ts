@@ -2,22 +2,23 @@
  * A whole training step as one ONNX graph: forward pass, loss, backward pass, SGD with momentum, running statistics. It is derived from
  * any inference graph whose operators have gradients; onnxruntime runs it at native speed.
  *
- * Inputs: the model's input, `labels` (int32 [N]), `teacher` ([N, classes]) where the loss needs them, `learning_rate` (scalar), and flat
+ * Inputs: the model's inputs, `labels` (int32 [N]), `teacher` ([N, classes]) where the loss needs them, `learning_rate` (scalar), and flat
  * tensors for every parameter (weight, velocity, mask and scales where it has them) and running statistic.
  * Outputs: the next weights, velocities and statistics, `loss`, `correct`, the scores, and whatever transforms observe.
  */
 import { UserError } from '../errors';
 import { inferTypes } from '../graph/infer';
 import { capturedNames, hasSubgraph, type Model, type Node, opsetOf, withGraph } from '../onnx/model';
-import { elementCount, isFloat, type Tensor } from '../onnx/tensor';
+import { type DataType, elementCount, isFloat, type Tensor } from '../onnx/tensor';
 import { GraphBuilder, type Value } from '../ops/builder';
 import type { TrainingContext } from '../ops/operator';
 import type { Random } from '../random';
-import { batchedInput, withBatch } from './batched';
+import type { SampleLayout } from '../runtime/feeds';
+import { batchedInputs, layoutOf, withBatch } from './batched';
 import { emit, reshape } from './emit';
 import { emitFakeQuantized, type WeightQuantizer } from './fake-quantization';
 import { ancestors, logitsName } from './logits';
-import { emitLoss, type LossOptions, needsLabels, needsTeacher } from './losses';
+import { emitLoss, type LossOptions, needsLabels, needsTargets, needsTeacher, ofValues } from './losses';
 import { carryOver, GRAPH_OPSET, modernized } from './operator-set';
 import { emitStep, type OptimizerOptions } from './optimizer';
 import { Tape } from './tape';
@@ -35,6 +36,8 @@ export interface TransformContext {
   addLoss(term: Value): void;
   /** Makes a value readable after each step under this name. */
   observe(name: string, value: Value): void;
+  /** A value that is given at each step under this name (`TrainingBatch.fed`). */
+  feed(name: string, shape: readonly number[]): Value;
 }
 
 /** Replaces a value of the forward pass by another of the same shape (noise on activations). */
@@ -92,11 +95,15 @@ export interface StatisticSlot extends Slot {
 export interface TrainingGraph {
   readonly model: Model;
   readonly batch: number;
-  readonly input: { readonly name: string; readonly shape: readonly number[] };
+  /** Shapes with the batch. */
+  readonly inputs: ReadonlyArray<{ readonly name: string; readonly type: DataType; readonly shape: readonly number[] }>;
+  /** How a row of a batch holds their values. */
+  readonly layout: SampleLayout;
   readonly classes: number;
   /** Input names, where the loss uses them. */
   readonly labels?: string;
   readonly teacher?: string;
+  readonly targets?: string;
   readonly learningRate: string;
   readonly parameters: readonly ParameterSlot[];
   readonly statistics: readonly StatisticSlot[];
@@ -104,6 +111,8 @@ export interface TrainingGraph {
   readonly correct: string;
   readonly logits: string;
   readonly observed: ReadonlyArray<{ readonly name: string; readonly output: string; readonly shape: readonly number[] }>;
+  /** What transforms want to be given at each step, by their names for it. */
+  readonly fed: ReadonlyArray<{ readonly name: string; readonly input: string; readonly shape: readonly number[] }>;
 }
 
 /**
@@ -112,12 +121,12 @@ export interface TrainingGraph {
 export function buildTrainingGraph(source: Model, options: TrainingGraphOptions): TrainingGraph {
   const { batch, loss: lossOptions = {}, freezeBatchNorm = false } = options;
   const model = withBatch(source, batch);
-  const { info, shape: inputShape } = batchedInput(model, batch);
+  const inputs = batchedInputs(model, batch);
   const opset = opsetOf(model);
   const b = new GraphBuilder(Math.max(opset, GRAPH_OPSET));
   reserveNames(b, model);
 
-  const input = b.input(info.name, inputShape, info.type);
+  const values = new Map<string, Value>(inputs.map(({ info, shape }) => [info.name, b.input(info.name, shape, info.type)]));
   const learningRate = b.input(b.fresh('learning_rate'), []);
   const labelsInput = needsLabels(lossOptions) ? b.input(b.fresh('labels'), [batch], 'int32') : undefined;
   const statistics: StatisticSlot[] = [];
@@ -143,11 +152,15 @@ export function buildTrainingGraph(source: Model, options: TrainingGraphOptions)
     return parameter.value;
   };
 
-  const logitsValue = logitsName(model);
+  const logitsValue = logitsName(model, ofValues(lossOptions));
   const nodes = ancestors(model, [logitsValue]);
-  const { types } = inferTypes({ ...model, graph: { ...model.graph, nodes } }, { inputShapes: { [info.name]: inputShape } });
+  const { types } = inferTypes(
+    { ...model, graph: { ...model.graph, nodes } },
+    {
+      inputShapes: Object.fromEntries(inputs.map(({ info, shape }) => [info.name, shape])),
+    },
+  );
   const decayAll = options.decayBiases ?? true;
-  const values = new Map<string, Value>([[info.name, input]]);
   for (const [name, t] of trainableParameters({ ...model, graph: { ...model.graph, nodes } }, options.trainable)) {
     values.set(name, addParameter(name, t.dims, t.floats(), false, decayAll || t.dims.length > 1));
   }
@@ -164,6 +177,7 @@ export function buildTrainingGraph(source: Model, options: TrainingGraphOptions)
 
   const terms: Value[] = [];
   const observed: Array<{ name: string; output: string; shape: readonly number[] }> = [];
+  const fed: Array<{ name: string; input: string; shape: readonly number[] }> = [];
   const transformContext: TransformContext = {
     tape,
     value: (name) => lookUp(name)!,
@@ -171,14 +185,19 @@ export function buildTrainingGraph(source: Model, options: TrainingGraphOptions)
     random: randomSource(b, options.random),
     addLoss: (term) => void terms.push(term),
     observe: (name, value) => void observed.push({ name, output: value.name, shape: value.shape }),
+    feed: (name, shape) => {
+      const value = b.input(b.fresh(`fed_${name}`), shape);
+      fed.push({ name, input: value.name, shape });
+      return value;
+    },
   };
   for (const node of nodes) {
     // What follows from shapes alone is a constant of the graph, made when it is first used.
     if (node.outputs.every((o) => o === '' || types.get(o)?.value)) continue;
-    const inputs = node.inputs.map(lookUp);
+    const operands = node.inputs.map(lookUp);
     const outputTypes = node.outputs.map((o) => types.get(o) ?? { type: 'float32' as const });
     const training = !(freezeBatchNorm && node.opType === 'BatchNormalization');
-    const outputs = tape.run(node, inputs, outputTypes, opset, { training, carried: carryOver(b, node, inputs, opset) });
+    const outputs = tape.run(node, operands, outputTypes, opset, { training, carried: carryOver(b, node, operands, opset) });
     node.outputs.forEach((name, i) => {
       if (name === '' || !outputs[i]) return;
       const transform = options.transforms?.get(name);
@@ -190,10 +209,11 @@ export function buildTrainingGraph(source: Model, options: TrainingGraphOptions)
   if (parameters.size === 0) throw new UserError('nothing in the model can be trained: no node has a weight that is not held fixed');
 
   const scores = lookUp(logitsValue)!;
-  const logits = flatScores(tape, scores, batch);
+  const logits = flatScores(tape, scores, batch, !needsLabels(lossOptions));
+  const aims = needsTargets(lossOptions) ? b.input(b.fresh('targets'), logits.shape) : undefined;
   const teacherInput = needsTeacher(lossOptions) ? b.input(b.fresh('teacher'), logits.shape) : undefined;
   const labels = labelsInput && b.op('Cast', [labelsInput], { to: 7 }, { types: [{ type: 'int64', shape: [batch] }] });
-  const emitted = emitLoss(b, logits, labels, teacherInput, lossOptions);
+  const emitted = emitLoss(b, logits, labels, teacherInput, lossOptions, aims);
   tape.accumulate(logits, emitted.gradient);
   let lossValue = emitted.loss;
   for (const term of terms) {
@@ -211,10 +231,12 @@ export function buildTrainingGraph(source: Model, options: TrainingGraphOptions)
   return {
     model: modernized(withoutDeadNodes(b.build('training_step', [['com.microsoft', 1], ...domains]))),
     batch,
-    input: { name: info.name, shape: inputShape },
+    inputs: inputs.map(({ info, shape }) => ({ name: info.name, type: info.type, shape })),
+    layout: layoutOf(inputs),
     classes: logits.shape[1],
     labels: labelsInput?.name,
     teacher: teacherInput?.name,
+    targets: aims?.name,
     learningRate: learningRate.name,
     parameters: slots,
     statistics,
@@ -222,6 +244,7 @@ export function buildTrainingGraph(source: Model, options: TrainingGraphOptions)
     correct: emitted.correct.name,
     logits: logits.name,
     observed,
+    fed,
   };
 }
 
@@ -304,12 +327,15 @@ function finishParameter(
   };
 }
 
-/** Scores as [N, classes]; axes of length 1 after the classes (a network that ends in a pooling or 1×1 convolution) are dropped. */
-function flatScores(tape: Tape, scores: Value, batch: number): Value {
+/**
+ * Scores as [N, classes]; axes of length 1 after the classes (a network that ends in a pooling or 1×1 convolution) are dropped, and where no label asks for
+ * classes, values of any shape become one row a sample.
+ */
+function flatScores(tape: Tape, scores: Value, batch: number, anyShape: boolean): Value {
   if (!scores.shape || !isFloat(scores.type)) throw new UserError(`the shape of the model's output '${scores.name}' is not known`);
   if (scores.shape.length === 2 && scores.shape[0] === batch) return scores;
   const classes = elementCount(scores.shape) / batch;
-  if (scores.shape[0] !== batch || scores.shape[1] !== classes) {
+  if (scores.shape[0] !== batch || (scores.shape[1] !== classes && !anyShape)) {
     throw new UserError(
       `output '${scores.name}' has the shape [${scores.shape.join(', ')}] for ${batch} samples; training needs one score a class, [${batch}, classes]`,
       'Only classifiers can be trained here.',

@@ -1,0 +1,77 @@
+import { expect, test } from 'vitest';
+import { findChannelGroups } from '../graph/channel-groups';
+import { type Model, withGraph } from '../onnx/model';
+import { removeChannels } from '../pruning/remove-channels';
+import { floatTensor, Session } from '../runtime/onnxruntime';
+import { fitModel } from './fit';
+import { hintTransforms, hintValues, withValues } from './hints';
+import { expectRightGradients } from './testing/gradients';
+import { fill, residual, twoLayers } from './testing/networks';
+import { Trainer } from './trainer';
+
+/** Without the channels of every group that no sum fixes to the width of another layer. */
+function cutInside(model: Model): Model {
+  const groups = findChannelGroups(model).groups.filter((g) => g.producers.length === 1);
+  expect(groups.length).toBeGreaterThan(0);
+  return removeChannels(model, new Map(groups.map((g) => [g.id, [0, 1]])), groups);
+}
+
+async function valuesOf(model: Model, names: readonly string[], inputs: Float32Array, shape: readonly number[]): Promise<Float32Array[]> {
+  const session = await Session.create(withValues(model, names), { threads: 1 });
+  const results = await session.run({ [model.graph.inputs[0].name]: floatTensor(inputs, shape) });
+  await session.release();
+  return names.map((name) => results[name].data as Float32Array);
+}
+
+test('values that a layer reads and whose width is untouched are compared; cut ones and the input are not', () => {
+  const model = residual();
+  const cut = cutInside(model);
+  const all = hintValues(model, model);
+  const some = hintValues(cut, model);
+  expect(all).not.toContain(model.graph.inputs[0].name);
+  expect(some.length).toBeGreaterThan(0);
+  expect(some.length).toBeLessThan(all.length);
+  expect(all).toEqual(expect.arrayContaining(some));
+});
+
+test('the term is the mean of the relative squared errors, and its gradients are right', async () => {
+  const model = withGraph(twoLayers(5, 6, 3), {
+    nodes: twoLayers(5, 6, 3).graph.nodes.map((n) => (n.opType === 'Relu' ? { ...n, opType: 'Softplus' } : n)),
+  });
+  const [name] = hintValues(model, model);
+  const target = fill(24, 4, 1);
+  const batch = { inputs: fill(20, 1, 1), labels: Int32Array.of(0, 1, 2, 1), fed: new Map([[name, target]]) };
+  const lossWith = async (weight?: number): Promise<number> => {
+    const transforms = weight === undefined ? undefined : hintTransforms([name], weight);
+    const trainer = await Trainer.create(model, { batch: 4, threads: 1, transforms });
+    const { loss } = await trainer.step(batch, 0);
+    await trainer.dispose();
+    return loss;
+  };
+  const [own] = await valuesOf(model, [name], batch.inputs, [4, 5]);
+  const square = (values: Float32Array): number => values.reduce((sum, v) => sum + v * v, 0);
+  const expected = square(own.map((v, i) => v - target[i])) / square(target);
+  expect(expected).toBeGreaterThan(0.1);
+  expect((await lossWith(2)) - (await lossWith())).toBeCloseTo(2 * expected, 5);
+  await expectRightGradients(model, batch, () => ({ batch: 4, transforms: hintTransforms([name], 2) }));
+});
+
+test('a cut network that is fine-tuned with hints alone comes nearer to its original inside', async () => {
+  const model = residual();
+  const cut = cutInside(model);
+  const inputs = fill(8 * 768, 1, 1);
+  const batch = { inputs, labels: new Int32Array(8), count: 8 };
+  const source = { batchesPerEpoch: 20, batches: () => Array.from({ length: 20 }, () => batch) };
+  const names = hintValues(cut, model);
+  const truth = await valuesOf(model, names, inputs, [8, 3, 16, 16]);
+  const distance = async (m: Model): Promise<number> => {
+    const own = await valuesOf(m, names, inputs, [8, 3, 16, 16]);
+    return own.reduce(
+      (sum, v, k) => sum + v.reduce((a, x, i) => a + (x - truth[k][i]) ** 2, 0) / truth[k].reduce((a, x) => a + x * x, 0),
+      0,
+    );
+  };
+  const options = { epochs: 1, batch: 8, threads: 1, learningRate: { base: 0.02 }, loss: { crossEntropy: 1e-6 }, freezeBatchNorm: true };
+  const { model: taught } = await fitModel(cut, source, { ...options, teachers: [model], hints: 5 });
+  expect(await distance(taught)).toBeLessThan(0.7 * (await distance(cut)));
+}, 30_000);
