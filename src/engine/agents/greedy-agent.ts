@@ -4,7 +4,7 @@
  * is met, and that policy is acted out. Needs an environment whose actions are not bounded by the budget.
  */
 import { UserError } from '../errors';
-import type { AgentState } from './agent';
+import type { AgentState, Observation } from './agent';
 import { type Attempt, type Proposal, ProposalAgent } from './proposals';
 
 /** What an agent may know of the stage it decides, beside what it sees step by step. */
@@ -13,6 +13,8 @@ export interface StageProblem {
   readonly levels: ReadonlyArray<readonly number[]>;
   /** Cost of a whole policy (an action for each step) relative to its budget: at most 1 within it. Absent where there is no budget. */
   readonly relativeCost?: (actions: readonly number[]) => number;
+  /** What every step observes, where it is known before the episode begins. */
+  readonly sequence?: readonly Observation[];
 }
 
 interface Probe {

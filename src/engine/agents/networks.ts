@@ -79,7 +79,7 @@ export class Mlp {
 /** The value of a scalar loss and its gradient by each parameter, as plain arrays. */
 export function valueAndGradients(
   tf: Tf,
-  network: Mlp,
+  network: { tensors(tf: Tf): Tensor[] },
   loss: (parameters: Tensor[]) => Tensor,
 ): { value: number; gradients: Float32Array[] } {
   return tf.tidy(() => {

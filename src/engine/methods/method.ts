@@ -28,6 +28,8 @@ export interface AgentContext {
   readonly actors: number;
   /** λ at the start, for constrained methods. */
   readonly lambda: number;
+  /** Which of several searches of the stage this agent is for; absent where the stage is one search. */
+  readonly part?: string;
   /** What may be chosen at each step, and what a whole policy costs. */
   readonly problem: StageProblem;
 }
@@ -48,6 +50,8 @@ export interface MethodSettings {
   readonly refit?: boolean;
   /** `goal.flops` where the config gives none. */
   readonly flops?: number;
+  /** `goal.maxAccuracyDrop` where the config gives none. */
+  readonly maxAccuracyDrop?: number;
 }
 
 /** A short fine-tuning of every candidate before it is scored. */
@@ -57,6 +61,15 @@ export interface CandidateTuning {
   /** Images of a step, and how many different batches there are. */
   readonly batch: number;
   readonly batches: number;
+  readonly learningRate: number;
+}
+
+/** How a method that decides filter by filter goes through the layers. */
+export interface FilterSettings {
+  /** 'entire': layer after layer, the whole network fine-tuned after each. 'individual': each layer in the original network. */
+  readonly variant: 'entire' | 'individual';
+  /** Of the fine-tuning after each layer. */
+  readonly epochs: number;
   readonly learningRate: number;
 }
 
@@ -83,13 +96,24 @@ export interface Method {
   readonly startsFromUniform?: boolean;
   /** Most episodes the method has a use for: one where it proposes one policy. */
   readonly episodes?: number | ((plan: EpisodePlan) => number);
-  /** What stage 1 decides. 'widths' (default): channels that each group keeps. 'weights': the share of each layer's weights held at zero. */
-  readonly space?: 'widths' | 'weights';
+  /**
+   * What stage 1 decides. 'widths' (default): channels that each group keeps. 'weights': the share of each layer's weights held at zero.
+   * 'filters': each channel of a group by itself. 'student': which layers are taken out, then the channels that each group keeps.
+   * 'rows': which rows of weight matrices are. 'tickets', 'codes': nothing; the stage is iterative pruning with rewinding, Deep Compression.
+   */
+  readonly space?: 'widths' | 'weights' | 'filters' | 'student' | 'rows' | 'tickets' | 'codes';
   /** Space 'weights': what may be done with a layer. Absent: shares in steps of 5 %. */
   readonly levels?: (config: Config) => LevelsOf;
   /** Absent: candidates are scored untrained. */
   readonly tuning?: (config: Config) => CandidateTuning;
+  /** Space 'filters'. */
+  readonly filters?: (config: Config) => FilterSettings;
   /** The method that chooses the bits of stage 2, where this one only prunes. Absent: this one. */
   readonly bitsBy?: string;
   createAgent(context: AgentContext): Agent;
 }
+
+const MASKING: ReadonlySet<Method['space']> = new Set(['weights', 'rows', 'tickets', 'codes']);
+
+/** True where stage 1 holds weights at zero instead of cutting channels: what is left of them is then what a goal limits. */
+export const masksWeights = ({ space }: Method): boolean => MASKING.has(space);

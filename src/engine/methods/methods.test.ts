@@ -27,7 +27,10 @@ test('a config may name every method there is, and no other', () => {
   expect(methods.map((m) => m.name).sort()).toEqual([...METHOD_NAMES].sort());
 });
 
-describe.each(METHOD_NAMES)('%s', (name) => {
+/** Methods that decide widths; those that decide something else have suites of their own beside this one. */
+const WIDTHS = METHOD_NAMES.filter((name) => (findMethod(name).space ?? 'widths') === 'widths');
+
+describe.each(WIDTHS)('%s', (name) => {
   const method = findMethod(name);
   const once = play(name);
 

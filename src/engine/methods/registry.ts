@@ -8,12 +8,16 @@ import { crl } from './crl';
 import { evolutionary } from './evolutionary';
 import { greedy } from './greedy';
 import type { Method } from './method';
+import { purl } from './purl';
+import { rlp } from './rlp';
 import { episodicPpo, twoStagePpo } from './two-stage-ppo';
 
 export const methods: readonly Method[] = [
   twoStagePpo,
   episodicPpo,
   amc,
+  purl,
+  rlp,
   cacp,
   crl,
   uniform,

@@ -16,7 +16,11 @@ export function withMethodSettings(config: Config): Config {
   const unless = <T>(value: T, initial: T, ours: T | undefined): T => (value === initial && ours !== undefined ? ours : value);
   return {
     ...config,
-    goal: own.flops !== undefined && config.goal.flops === undefined ? { ...config.goal, flops: own.flops } : config.goal,
+    goal: {
+      ...config.goal,
+      ...(own.flops !== undefined && config.goal.flops === undefined && { flops: own.flops }),
+      ...(own.maxAccuracyDrop !== undefined && config.goal.maxAccuracyDrop === undefined && { maxAccuracyDrop: own.maxAccuracyDrop }),
+    },
     reward: { ...config.reward, prune: unless(config.reward.prune, general.reward.prune, own.reward) },
     pruning: {
       ...config.pruning,

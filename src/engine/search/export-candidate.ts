@@ -11,6 +11,7 @@ import type { Model } from '../onnx/model';
 import { diskSizes, quantizeLayers, quantizeModel } from '../quantization/write-quantized';
 import { accuracyOf } from '../runtime/evaluate';
 import { CompressionActor } from './actor';
+import { rebuildFiltered } from './filter-stage';
 import { type Prepared, prepare } from './prepare';
 import { RunFolder } from './run-folder';
 import { readRunSnapshot } from './snapshot';
@@ -81,6 +82,7 @@ async function rebuilt(candidate: Candidate, config: Config, prepared: Prepared,
     });
   }
   if (findMethod(config.method.name).space === 'weights') return parseModel(await rebuildMasked(candidate.policy, config, prepared));
+  if (findMethod(config.method.name).space === 'filters') return rebuildFiltered(candidate.policy, { config, prepared, folder });
   const { seed } = config;
   const { selection, reconstruct, refit, positions } = config.pruning;
   const scores = await taylorScoresFor(config, prepared);

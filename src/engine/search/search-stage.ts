@@ -13,8 +13,25 @@ import { type Credit, runEpisodes } from './episodes';
 import { RewardTracker } from './reward-tracker';
 import { type RunContext, rewardContext, type StageEnd } from './run-context';
 
+/** The place of one search where a stage is several, one after another, each with an agent of its own. */
+export interface StagePart {
+  /** Unique in the stage; part of file names. */
+  readonly name: string;
+  /** Episodes of this search, and of those before it. */
+  readonly episodes: number;
+  readonly before: number;
+  /** Most scorings of this search; absent: no limit. */
+  readonly scorings?: number;
+  /** True for the policies that this search proposes, and no other. */
+  owns(policy: Policy): boolean;
+}
+
 export interface StageDefinition {
   readonly stage: 'prune' | 'quantize';
+  /** Absent: this search is the whole stage. */
+  readonly part?: StagePart;
+  /** Measures that the reward reads in place of the usual ones, by their names. */
+  readonly measures?: (policy: Policy) => Readonly<Record<string, number>>;
   readonly rewardText: string;
   readonly uniformAction: number;
   /** One environment for each actor; `evaluate` in them goes through `StageScorer.score`. */
@@ -88,6 +105,7 @@ export class StageScorer {
       sparsity: 1 - cost.effectiveParams / original.params,
       layer: step,
       ...(cost.channels === undefined ? {} : { channels: cost.channels }),
+      ...this.definition.measures?.(policy),
     };
     const { relativeCost } = this.definition;
     if (relativeCost) measures[RELATIVE_COST] = relativeCost(policy);
@@ -104,7 +122,7 @@ export class StageScorer {
     }
     recorder.write({
       type: 'evaluation',
-      episode: this.episode + actor,
+      episode: (this.definition.part?.before ?? 0) + this.episode + actor,
       step,
       actor,
       policy,
@@ -125,23 +143,25 @@ export class StageScorer {
 /** Searches one stage from where its last checkpoint left it. */
 export async function searchStage(context: RunContext, definition: StageDefinition): Promise<StageResult> {
   const { config, recorder, folder, backend, prepared } = context;
-  const { stage } = definition;
+  const { stage, part } = definition;
+  const before = part?.before ?? 0;
   for (const e of recorder.journal.earlier) if (e.type === 'candidate' && e.candidate.stage === stage) recorder.restore(e.candidate);
-  const endKey = `stage:${stage}`;
+  const endKey = `stage:${stage}${part ? `:${part.name}` : ''}`;
   const ended = recorder.journal.recall<StageResult>(endKey);
   if (ended) return ended;
   const method = methodOfStage(config.method.name, stage);
   const tracker = new RewardTracker(definition.rewardText, config.reward.constants, rewardContext(context));
   const scorer = new StageScorer(context, definition, method.credit);
-  const limit = config.search.scorings ?? Number.POSITIVE_INFINITY;
+  const limit = (part ? part.scorings : config.search.scorings) ?? Number.POSITIVE_INFINITY;
+  const wanted = part?.episodes ?? config.search.episodes;
   const environments = Array.from({ length: config.search.actors }, (_, actor) => definition.makeEnvironment(actor, scorer));
   const { steps } = environments[0];
   const opened = method.startsFromUniform ? 1 : 0;
-  const scoredEpisodes = method.credit === 'step' ? config.search.episodes : Math.min(config.search.episodes, Math.max(1, limit - opened));
+  const scoredEpisodes = method.credit === 'step' ? wanted : Math.min(wanted, Math.max(1, limit - opened));
   const plan = { steps, actors: config.search.actors, wanted: scoredEpisodes };
   const most = typeof method.episodes === 'function' ? method.episodes(plan) : (method.episodes ?? Number.POSITIVE_INFINITY);
-  const episodes = Math.min(config.search.episodes, most);
-  const checkpointPath = folder.checkpoint(`${stage}.json`);
+  const episodes = Math.min(wanted, most);
+  const checkpointPath = folder.checkpoint(`${stage}${part ? `-${part.name}` : ''}.json`);
   const saved = folder.readJson<Checkpoint>(checkpointPath);
   // A restored agent began with it in an earlier process.
   const opening = method.startsFromUniform && !saved ? await playUniform(environments[0], definition.uniformAction) : undefined;
@@ -155,7 +175,8 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
     actors: config.search.actors,
     lambda: config.reward.lambda,
     problem: definition.problem,
-    random: new Random(config.seed).fork(`agent:${stage}`),
+    part: part?.name,
+    random: new Random(config.seed).fork(`agent:${stage}${part ? `:${part.name}` : ''}`),
     settings: config.agent,
     options: config.method.options,
     uniformAction: definition.uniformAction,
@@ -168,9 +189,9 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
     scorer.completePolicies = saved.completePolicies;
     scorer.episode = saved.episodes;
   }
-  recorder.phase(stage, episodes);
+  recorder.phase(stage, part ? config.search.episodes : episodes);
   const best = (): Candidate | undefined => bestCandidate(context, definition, tracker);
-  recorder.update({ episode: scorer.episode, best: bestWithinGoal() ?? null }, true);
+  recorder.update({ episode: before + scorer.episode, best: bestWithinGoal() ?? null }, true);
 
   const began = performance.now();
   const first = scorer.episode;
@@ -202,7 +223,7 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
       },
       onUpdate: (diagnostics, episode) => {
         updates++;
-        recorder.diagnostics(episode, updates, diagnostics);
+        recorder.diagnostics(before + episode, updates, diagnostics);
       },
       onRound: async ({ episodes: ended }) => {
         for (const p of pending.splice(0)) addCandidate(p.outcome, p.episode);
@@ -217,13 +238,17 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
           flops: tracker.state() ?? null,
         };
         writeFileAtomic(checkpointPath, JSON.stringify(checkpoint));
-        recorder.write({ type: 'checkpoint', episode: ended });
+        recorder.write({ type: 'checkpoint', episode: before + ended });
         recorder.writeFront();
         await keepBest();
         const perEpisode = (performance.now() - began) / 1000 / (ended - first);
         const byScorings = limit === Number.POSITIVE_INFINITY ? episodes - ended : ((limit - scorer.scorings) / scorer.scorings) * ended;
         recorder.update(
-          { episode: ended, best: bestWithinGoal() ?? null, secondsLeft: perEpisode * Math.max(0, Math.min(episodes - ended, byScorings)) },
+          {
+            episode: before + ended,
+            best: bestWithinGoal() ?? null,
+            secondsLeft: perEpisode * Math.max(0, Math.min(episodes - ended, byScorings)),
+          },
           true,
         );
       },
@@ -258,7 +283,8 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
     folder.writeJson(path, candidate);
   }
 
-  function addCandidate(outcome: Outcome, episode: number, origin: string = method.name): void {
+  function addCandidate(outcome: Outcome, episodeOfPart: number, origin: string = method.name): void {
+    const episode = before + episodeOfPart;
     const { policy, partial } = scorer.describe(outcome)!;
     const latency = outcome.measures['latency'];
     const reward = tracker.value(outcome);
@@ -310,9 +336,9 @@ async function playUniform(environment: Environment, action: number): Promise<{ 
 function bestCandidate({ recorder, original }: RunContext, definition: StageDefinition, tracker: RewardTracker): Candidate | undefined {
   let best: { candidate: Candidate; excess: number; score: number } | undefined;
   for (const candidate of recorder.candidates.values()) {
-    if (candidate.stage !== definition.stage || candidate.partial) continue;
+    if (candidate.stage !== definition.stage || candidate.partial || definition.part?.owns(candidate.policy) === false) continue;
     const excess = definition.excess(candidate);
-    const score = definition.rankByAccuracy ? candidate.accuracy : tracker.value(outcomeOf(candidate, original.params));
+    const score = definition.rankByAccuracy ? candidate.accuracy : tracker.value(outcomeOf(candidate, original.params, definition));
     const better =
       !best ||
       excess < best.excess ||
@@ -320,13 +346,13 @@ function bestCandidate({ recorder, original }: RunContext, definition: StageDefi
         (score > best.score || (score === best.score && candidate.cost.weightBytes < best.candidate.cost.weightBytes)));
     if (better) best = { candidate, excess, score };
   }
-  return best && { ...best.candidate, reward: tracker.value(outcomeOf(best.candidate, original.params)) };
+  return best && { ...best.candidate, reward: tracker.value(outcomeOf(best.candidate, original.params, definition)) };
 }
 
 /** The outcome that a complete candidate was measured with. */
-function outcomeOf(candidate: Candidate, originalParams: number): Outcome {
+function outcomeOf(candidate: Candidate, originalParams: number, definition: StageDefinition): Outcome {
   const { accuracy, flops, ...measures } = measuresOf(candidate, originalParams);
   const { ratios, bits, sparsity } = candidate.policy;
   const decided = Object.keys(candidate.stage === 'prune' ? { ...ratios, ...sparsity } : bits).length;
-  return { accuracy, flops, measures: { ...measures, layer: decided - 1 } };
+  return { accuracy, flops, measures: { ...measures, layer: decided - 1, ...definition.measures?.(candidate.policy) } };
 }

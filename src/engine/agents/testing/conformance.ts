@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { Random } from '../../random';
-import type { Agent, Environment } from '../agent';
+import type { Agent } from '../agent';
 import { RandomAgent } from '../random-agent';
-import { BudgetChain, IdentityBandit, type KnownAnswer, NoisyBandit } from './known-answer';
+import { BudgetChain, IdentityBandit, KeepRemove, KeepRemovePairs, type KnownAnswer, NoisyBandit } from './known-answer';
 import { runEpisode } from './rollout';
 
 /** The whole suite takes a minute or more for each agent; without ESPALIER_SLOW=1 one environment is solved with one seed. */
@@ -10,7 +10,7 @@ const SLOW = process.env['ESPALIER_SLOW'] === '1';
 const SEEDS = SLOW ? [1, 2, 3] : [1];
 
 /** Builds the agent for an environment; everything random comes from `random`. */
-export type MakeAgent = (environment: Environment, random: Random) => Agent | Promise<Agent>;
+export type MakeAgent = (environment: KnownAnswer, random: Random) => Agent | Promise<Agent>;
 
 /** Dependent steps take longer to learn than independent ones; random search gets the same number. */
 const environments = [
@@ -19,13 +19,20 @@ const environments = [
   { label: 'budget chain', episodes: 200, environment: (random: Random) => new BudgetChain(random) },
 ];
 
+/** What agents are tried on that keep or remove, instead of choosing a number. */
+const binaryEnvironments = [
+  { label: 'keep or remove', episodes: 200, environment: (random: Random) => new KeepRemove(random) },
+  { label: 'keep or remove, in pairs', episodes: 400, environment: (random: Random) => new KeepRemovePairs(random) },
+];
+
 /**
  * The suite every agent passes. `learns: false` for baselines, which are only held to the contract; `noisy: false` for those that keep the
- * best policy seen, which under noise is the luckiest.
+ * best policy seen, which under noise is the luckiest; `binary: true` for those whose actions are 0 and 1.
  */
-export function describeAgent(name: string, make: MakeAgent, { learns = true, noisy = true } = {}): void {
+export function describeAgent(name: string, make: MakeAgent, { learns = true, noisy = true, binary = false } = {}): void {
   describe(name, () => {
-    const solved = SLOW ? environments.filter((e) => noisy || e.label !== 'noisy bandit') : environments.slice(0, 1);
+    const all = binary ? binaryEnvironments : environments.filter((e) => noisy || e.label !== 'noisy bandit');
+    const solved = SLOW ? all : all.slice(0, 1);
     for (const { label, episodes, environment } of learns ? solved : []) {
       test(`solves the ${label} better than random search with as many steps, over ${SEEDS.length} seeds`, {
         timeout: 180_000,

@@ -1,5 +1,5 @@
 import type { Random } from '../../random';
-import type { ActionBounds, Environment, Outcome, RewardFunction, Step, StepResult } from '../agent';
+import type { ActionBounds, Environment, Observation, Outcome, RewardFunction, Step, StepResult } from '../agent';
 import { clip } from '../exploration';
 
 /** A small environment whose best actions are known, so that an agent's can be judged. */
@@ -11,6 +11,8 @@ export interface KnownAnswer extends Environment {
   readonly reward: RewardFunction;
   /** Sum over an episode of the rewards that these (executed) actions have without noise. */
   value(actions: readonly number[]): number;
+  /** What each step observes, as far as it is known before an episode begins. */
+  readonly sequence: readonly Observation[];
 }
 
 export const accuracyReward: RewardFunction = (outcome) => outcome.accuracy;
@@ -70,6 +72,11 @@ abstract class StepwiseEnvironment implements KnownAnswer {
     return actions.reduce((sum, action, t) => sum + this.accuracy(t, action), 0);
   }
 
+  /** What each step observes, as far as it is known before an episode begins. */
+  get sequence(): readonly Observation[] {
+    return this.features.map((f, t) => [this.steps > 1 ? t / (this.steps - 1) : 0, 0, ...f]);
+  }
+
   private used(): number {
     return this.executed.reduce((sum, a) => sum + a, 0) / this.steps;
   }
@@ -93,6 +100,54 @@ export class IdentityBandit extends StepwiseEnvironment {
 
   protected accuracy(step: number, action: number): number {
     return 1 - (action - this.answer[step]) ** 2;
+  }
+}
+
+/**
+ * Keep (0) or remove (1) each of several units: removing one pays 0.5, and costs what the unit is worth, which its first feature says.
+ * An agent has to learn where along that feature the worth passes 0.5.
+ */
+export class KeepRemove extends StepwiseEnvironment {
+  readonly name: string = 'keep or remove';
+  readonly answer: readonly number[];
+  private readonly worth: readonly number[];
+
+  constructor(random: Random, steps = 24) {
+    super(steps, random);
+    this.worth = this.sequence.map((o) => 0.9 - 0.8 * o[2]);
+    this.answer = this.worth.map((w) => (w < 0.5 ? 1 : 0));
+  }
+
+  protected accuracy(step: number, action: number): number {
+    return 0.5 + 0.5 * (action >= 0.5 ? 0.5 - this.worth[step] : 0);
+  }
+
+  /** What was decided before says nothing. */
+  protected override progress(): number {
+    return 0;
+  }
+}
+
+/** Units in pairs: of each, removing one pays and removing both costs more than it; the second one's gain depends on the first action. */
+export class KeepRemovePairs extends StepwiseEnvironment {
+  readonly name: string = 'keep or remove, in pairs';
+  readonly answer: readonly number[];
+
+  constructor(random: Random, steps = 24) {
+    super(steps, random);
+    this.answer = Array.from({ length: steps }, (_, t) => t % 2);
+  }
+
+  override value(actions: readonly number[]): number {
+    this.executed = [...actions];
+    return super.value(actions);
+  }
+
+  protected accuracy(step: number, action: number): number {
+    const removed = action >= 0.5;
+    if (step % 2 === 0) return removed ? 0.55 : 0.5;
+    const both = removed && this.executed[step - 1] >= 0.5;
+    return both ? 0.2 : removed ? 0.7 : 0.5;
   }
 }
 
