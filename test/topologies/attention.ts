@@ -10,12 +10,12 @@ function heads(n: Network, name: string, x: Value, count: number): Value {
 }
 
 /** softmax(q · kᵀ / √d) · v → [N, positions, width] */
-function attend(n: Network, name: string, q: Value, k: Value, v: Value): Value {
+function attend(n: Network, name: string, q: Value, k: Value, v: Value, mask = (scores: Value): Value => scores): Value {
   const { b } = n;
   const [, count, positions, depth] = q.shape;
   const turned = n.op('Transpose', `${name}.turned`, [k], { perm: [0, 1, 3, 2] });
   const scores = n.op('Mul', `${name}.scale`, [n.op('MatMul', `${name}.scores`, [q, turned]), b.scalar(1 / Math.sqrt(depth))]);
-  const mixed = n.op('MatMul', `${name}.mixed`, [n.op('Softmax', `${name}.softmax`, [scores], { axis: -1 }), v]);
+  const mixed = n.op('MatMul', `${name}.mixed`, [n.op('Softmax', `${name}.softmax`, [mask(scores)], { axis: -1 }), v]);
   const back = n.op('Transpose', `${name}.back`, [mixed], { perm: [0, 2, 1, 3] });
   return n.op('Reshape', `${name}.joined`, [back, b.ints([-1, positions, count * v.shape[3]])]);
 }
@@ -102,7 +102,7 @@ export const attentionTopologies = [
       const y = n.op('Add', 'add1', [x, n.op('Transpose', 'back', [tokens], { perm: [0, 2, 1] })]);
       return classes(n, n.op('Add', 'add2', [y, n.linear('channels.down', n.relu('relu2', n.linear('channels.up', y, 9)), 10)]));
     },
-    { ...ROWS, frozen: { 'tokens.down': 'is the model input' } },
+    { ...ROWS, frozen: { 'tokens.down': "is combined with the model input 'x', whose lengths are given" } },
   ),
   topology(
     'depthwise and linear',
@@ -116,5 +116,31 @@ export const attentionTopologies = [
       return n.head(n.op('Add', 'add', [stem, n.op('Transpose', 'nchw', [scaled], { perm: [0, 3, 1, 2] })]));
     },
     { frozen: { stem: NORMALISED('norm.mean') } },
+  ),
+  topology(
+    'decoder rows',
+    'embed → norm → [rows, width] · qkv → positions again → Split → attention, later positions masked → out → norm → mean → fc, fused forms',
+    { qkv: 4, up: 10 },
+    (n) => {
+      const { b } = n;
+      const norm = (name: string, x: Value): Value =>
+        n.op('LayerNormalization', name, [x, n.weights(`${name}.weight`, [8], 0.3, 1), n.weights(`${name}.bias`, [8], 0.3)], { axis: -1 });
+      const rows = (name: string, x: Value): Value => n.op('Reshape', name, [x, b.ints([-1, x.shape[x.shape.length - 1]])]);
+      const positions = (name: string, x: Value): Value => n.op('Reshape', name, [x, b.ints([-1, 6, x.shape[1]])]);
+      const x = n.linear('embed', n.input(6, 16), 8);
+      const all = positions('qkv.positions', n.gemm('qkv', rows('qkv.rows', norm('norm1', x)), 24, false));
+      const parts = b.ops('Split', [all], { axis: -1 }, { outputs: 3, name: 'parts' });
+      const [q, k, v] = parts.map((part, i) => heads(n, 'qkv'[i], part, 4));
+      const mask = b.floats(
+        'mask',
+        [1, 1, 6, 6],
+        Float32Array.from({ length: 36 }, (_, i) => (i % 6 > Math.floor(i / 6) ? -1e4 : 0)),
+      );
+      const mixed = attend(n, 'attention', q, k, v, (scores) => n.op('Add', 'attention.masked', [scores, mask]));
+      const y = n.op('Add', 'add1', [x, positions('out.positions', n.gemm('out', rows('out.rows', mixed), 8, false))]);
+      const inner = n.op('Gelu', 'gelu', [n.linear('up', norm('norm2', y), 10)], {}, 'com.microsoft');
+      return classes(n, n.op('Add', 'add2', [y, n.linear('down', inner, 8)]));
+    },
+    { ...ROWS, frozen: { embed: "LayerNormalization 'norm1' normalises over them: removing one would change all others" } },
   ),
 ];

@@ -92,8 +92,8 @@ export class Network {
     return this.b.op('Gemm', [x, w, this.weights(`${name}.bias`, [out], 0.3)], transB ? { transB: 1 } : {}, { name });
   }
 
-  op(opType: string, name: string, inputs: readonly Value[], attributes: Record<string, AttributeValue> = {}): Value {
-    return this.b.op(opType, inputs, attributes, { name });
+  op(opType: string, name: string, inputs: readonly Value[], attributes: Record<string, AttributeValue> = {}, domain?: string): Value {
+    return this.b.op(opType, inputs, attributes, { name, domain });
   }
 
   /** A linear layer over the last axis, as PyTorch exports it: MatMul and Add. */

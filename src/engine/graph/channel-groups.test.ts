@@ -18,6 +18,8 @@ function withNode(model: Model, opType: string, value: string, domain = ''): Mod
   return withGraph(model, { nodes });
 }
 
+const UNKNOWN = 'takes them to lengths that are not known before the model runs; export it with fixed lengths to have them followed';
+
 describe('findChannelGroups', () => {
   it('explains a residual stream', () => {
     expect(group(named('residual'), 'stem').explain()).toBe(
@@ -83,7 +85,34 @@ describe('findChannelGroups', () => {
     const model = withGraph(base, { nodes, inputs: [...base.graph.inputs, { name: 'side', type: 'float32', shape: ['N', 6, 4, 4] }] });
     const { groups, frozen } = findChannelGroups(model);
     expect(groups.map((g) => g.id)).toEqual(['conv1', 'fc1']);
-    expect(frozen[0]).toMatchObject({ id: 'conv2', channels: 6, reason: 'is the model input' });
+    expect(frozen[0]).toMatchObject({
+      id: 'conv2',
+      channels: 6,
+      reason: "is combined with the model input 'side', whose lengths are given",
+    });
+  });
+
+  it('names what couples queries, keys and values', () => {
+    expect(group(named('transformer'), 'q').explain()).toBe(
+      "q out, q.add, k out, k.add, v out, v.add, attention.scores, attention.mixed, out in: coupled by MatMul 'attention.scores', MatMul 'attention.mixed'",
+    );
+  });
+
+  it('freezes what a Reshape moves to a shape that depends on data, and what follows by what it then meets', () => {
+    const base = named('plain');
+    const nodes = base.graph.nodes.flatMap((n) => {
+      if (n.name === 'conv2')
+        return [makeNode('Reshape', ['maxpool', 'target'], ['moved']), { ...n, inputs: ['moved', ...n.inputs.slice(1)] }];
+      return [n];
+    });
+    const model = withGraph(base, { nodes, inputs: [...base.graph.inputs, { name: 'target', type: 'int64', shape: [4] }] });
+    const { groups, frozen } = findChannelGroups(model);
+    expect(groups.map((g) => g.id)).toEqual(['fc1']);
+    expect(Object.fromEntries(frozen.map((f) => [f.id, f.reason]))).toEqual({
+      conv1: `Reshape 'moved' ${UNKNOWN}`,
+      conv2: `Flatten 'flat' ${UNKNOWN}`,
+      fc2: "is the model output 'fc2'",
+    });
   });
 
   it('freezes a weight that a node reads as a whole', () => {

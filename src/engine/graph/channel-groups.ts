@@ -55,7 +55,10 @@ class GroupFinder {
   find(): ChannelGroups {
     const { graph } = this.model;
     for (const input of graph.inputs) {
-      this.values.set(input.name, this.frozenAxes(this.inferred.types.get(input.name), 'is the model input'));
+      this.values.set(
+        input.name,
+        this.frozenAxes(this.inferred.types.get(input.name), `is combined with the model input '${input.name}', whose lengths are given`),
+      );
     }
     graph.nodes.forEach((_, index) => {
       this.visit(index);
@@ -116,7 +119,8 @@ class GroupFinder {
     const node = this.model.graph.nodes[index];
     const operator = findOperator(node.opType, node.domain);
     if (!operator?.channels) {
-      const why = operator ? 'through which channels cannot be followed' : 'which Espalier does not know';
+      const unknown = hasSubgraph(node) ? 'whose inner graphs stay as they are' : 'which Espalier does not know';
+      const why = operator ? 'through which channels cannot be followed' : unknown;
       this.freezeInputs(node, `passes ${this.where(node)}, ${why}`);
       for (const output of node.outputs) {
         if (output === '') continue;
@@ -131,7 +135,8 @@ class GroupFinder {
     const asked = new Set<string>();
     const results = outputs.map((t): AxisAtoms[] => Array.from({ length: rankOf(t) }, () => null));
     const readsValues = node.inputs.filter((name) => this.values.has(name)).length;
-    const interesting = LAYERS.has(node.opType) ? Number(node.attributes.get('group')?.i ?? 1) > 1 : readsValues > 1;
+    // A product of two values couples as well: queries with keys, attention weights with values.
+    const interesting = readsValues > 1 || (LAYERS.has(node.opType) && Number(node.attributes.get('group')?.i ?? 1) > 1);
     const context: ChannelContext = {
       node,
       opset: opsetOf(this.model),

@@ -78,6 +78,9 @@ function sameLength(x: Dim, y: Dim, restBefore: Shape, restAfter: Shape): boolea
   return typeof x === 'string' && typeof y === 'string' && typeof p === 'number' && p === q;
 }
 
+const UNKNOWN_LENGTHS =
+  'takes them to lengths that are not known before the model runs; export it with fixed lengths to have them followed';
+
 /**
  * Channels of an operator that gives input 0 another shape. A merged axis repeats each atom of the one channel-carrying axis; a split
  * axis passes them to one of its parts, coupled where they would not fit otherwise. All else is frozen, with the reason.
@@ -102,7 +105,7 @@ export function reshapeChannels(context: ChannelContext): void {
   }
   const all = before.map((_, axis) => axis);
   if (!blocks || !after) {
-    freeze(all, 'changes the shape in a way that is not known before the model runs');
+    freeze(all, UNKNOWN_LENGTHS);
     return;
   }
   freeze(
@@ -119,7 +122,7 @@ export function reshapeChannels(context: ChannelContext): void {
     if (carrying.length > 1) {
       freeze(from, 'mixes two axes of channels into one');
     } else if (lengths.some((d) => typeof d === 'string') || to.some((axis) => typeof after[axis] === 'string')) {
-      freeze(from, 'merges or splits them with an axis whose length is not known before the model runs');
+      freeze(from, UNKNOWN_LENGTHS);
     } else if (to.length === 1 && product(lengths) > LONGEST_AXIS) {
       freeze(from, 'makes an axis too long to follow channels along');
     } else if (to.length === 1) {
