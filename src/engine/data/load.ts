@@ -196,7 +196,6 @@ function usualNormalization(
 ): { normalization: Normalization; normalizationStated?: boolean } {
   const n = stated?.normalization;
   if (n && [n.mean, n.std].every((list) => list.length === 1 || list.length === shape[0])) {
-    // Lists are in the order of red, green and blue, whatever order the network takes.
     return { normalization: n, normalizationStated: true };
   }
   return {

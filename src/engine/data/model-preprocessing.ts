@@ -9,6 +9,7 @@ import type { Normalization } from './dataset';
 import type { Interpolation } from './resize-image';
 
 export interface Preprocessing {
+  /** For the channels in the network's order. */
   readonly normalization?: Normalization;
   /** Shorter side before the crop, in pixels. */
   readonly resize?: number;

@@ -33,11 +33,23 @@ export function tuningOptions(context: RunContext, epochs: number, learningRate:
     recovery.schedule === 'exponential' ? { kind: 'exponential', factor: recovery.decay } : { kind: recovery.schedule };
   const distils = recovery.distillation.weight > 0 || !prepared.data.labelled;
   const weight = prepared.data.labelled ? recovery.distillation.weight : 1;
-  const loss: LossOptions = {
-    crossEntropy: 1 - weight,
-    labelSmoothing: prepared.data.labelled ? recovery.labelSmoothing : 0,
-    ...(distils ? { distillation: { temperature: recovery.distillation.temperature, weight } } : {}),
-  };
+  const { target } = prepared.data;
+  const loss: LossOptions =
+    target === 'classes'
+      ? {
+          crossEntropy: 1 - weight,
+          labelSmoothing: prepared.data.labelled ? recovery.labelSmoothing : 0,
+          ...(distils ? { distillation: { temperature: recovery.distillation.temperature, weight } } : {}),
+        }
+      : {
+          crossEntropy: 0,
+          // Without targets of its own the weight is 0, and says all the same that the output itself is aimed at.
+          targets: {
+            kind: target === 'values' ? 'squared-error' : 'binary-cross-entropy',
+            weight: prepared.data.labelled ? 1 - weight : 0,
+          },
+          ...(distils ? { logitsDistance: weight } : {}),
+        };
   return {
     epochs,
     learningRate: { base: learningRate, schedule },
@@ -45,7 +57,8 @@ export function tuningOptions(context: RunContext, epochs: number, learningRate:
     loss,
     momentum: recovery.momentum,
     weightDecay: recovery.weightDecay,
-    teachers: distils ? [prepared.model] : undefined,
+    teachers: distils || recovery.distillation.hints > 0 ? [prepared.model] : undefined,
+    hints: recovery.distillation.hints,
     threads: context.cores,
     signal,
     onProgress: (p) =>

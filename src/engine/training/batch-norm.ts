@@ -12,8 +12,9 @@ import { inferTypes } from '../graph/infer';
 import { type Model, opsetOf, withGraph } from '../onnx/model';
 import { Tensor } from '../onnx/tensor';
 import { GraphBuilder, type Value } from '../ops/builder';
-import { floatTensor, Session, type SessionOptions } from '../runtime/onnxruntime';
-import { batchedInput, withBatch } from './batched';
+import { feedsOf } from '../runtime/feeds';
+import { Session, type SessionOptions } from '../runtime/onnxruntime';
+import { type BatchedInput, batchedInputs, layoutOf, withBatch } from './batched';
 import { ancestors } from './logits';
 import { carryOver, GRAPH_OPSET, modernized } from './operator-set';
 import { Tape } from './tape';
@@ -21,7 +22,7 @@ import { reserveNames } from './training-graph';
 
 interface StatisticsGraph {
   readonly model: Model;
-  readonly input: { readonly name: string; readonly shape: readonly number[] };
+  readonly inputs: readonly BatchedInput[];
   /** Output of the batch's statistic by the running one's name. */
   readonly outputs: ReadonlyMap<string, string>;
 }
@@ -29,7 +30,7 @@ interface StatisticsGraph {
 /** The forward pass up to the last BatchNormalization, these in training form, their batch statistics as outputs. */
 function statisticsGraph(source: Model, batch: number): StatisticsGraph {
   const model = withBatch(source, batch);
-  const { info, shape } = batchedInput(model, batch);
+  const inputs = batchedInputs(model, batch);
   const opset = opsetOf(model);
   const b = new GraphBuilder(Math.max(opset, GRAPH_OPSET));
   reserveNames(b, model);
@@ -49,8 +50,10 @@ function statisticsGraph(source: Model, batch: number): StatisticsGraph {
     model,
     normalised.map((n) => n.outputs[0]),
   );
-  const { types } = inferTypes(withGraph(model, { nodes }), { inputShapes: { [info.name]: shape } });
-  const values = new Map<string, Value>([[info.name, b.input(info.name, shape, info.type)]]);
+  const { types } = inferTypes(withGraph(model, { nodes }), {
+    inputShapes: Object.fromEntries(inputs.map(({ info, shape }) => [info.name, shape])),
+  });
+  const values = new Map<string, Value>(inputs.map(({ info, shape }) => [info.name, b.input(info.name, shape, info.type)]));
   const lookUp = (name: string): Value | undefined => {
     if (name === '') return undefined;
     const constant = values.has(name) ? undefined : (model.graph.initializers.get(name) ?? types.get(name)?.value);
@@ -59,21 +62,21 @@ function statisticsGraph(source: Model, batch: number): StatisticsGraph {
   };
   for (const node of nodes) {
     if (node.outputs.every((o) => o === '' || types.get(o)?.value)) continue;
-    const inputs = node.inputs.map(lookUp);
+    const operands = node.inputs.map(lookUp);
     const results = tape.run(
       node,
-      inputs,
+      operands,
       node.outputs.map((o) => types.get(o) ?? { type: 'float32' }),
       opset,
       // Dropout is left out, as in inference: it would change the variances.
-      { training: node.opType === 'BatchNormalization', carried: carryOver(b, node, inputs, opset) },
+      { training: node.opType === 'BatchNormalization', carried: carryOver(b, node, operands, opset) },
     );
     node.outputs.forEach((name, i) => {
       if (name !== '' && results[i]) values.set(name, results[i]);
     });
   }
   const domains = [...model.opsets].filter(([domain]) => domain !== '');
-  return { model: modernized(b.build('batch_statistics', [['com.microsoft', 1], ...domains])), input: { name: info.name, shape }, outputs };
+  return { model: modernized(b.build('batch_statistics', [['com.microsoft', 1], ...domains])), inputs, outputs };
 }
 
 /**
@@ -92,7 +95,7 @@ export async function reestimateBatchNorm(
   // The last batch of a data set may be smaller: shapes are fixed, so it needs a graph of its own.
   let open: { count: number; graph: StatisticsGraph; session: Session } | undefined;
   try {
-    for await (const { inputs, count } of batches) {
+    for await (const { inputs: rows, count } of batches) {
       options.signal?.throwIfAborted();
       // One sample may leave nothing to take a variance of.
       if (count < 2) continue;
@@ -103,7 +106,13 @@ export async function reestimateBatchNorm(
         open = { count, graph, session: await Session.create(graph.model, options) };
       }
       const { graph, session } = open;
-      const results = await session.run({ [graph.input.name]: floatTensor(inputs, graph.input.shape) });
+      const feeds = feedsOf(
+        graph.inputs.map((i) => i.info),
+        layoutOf(graph.inputs),
+        rows,
+        count,
+      );
+      const results = await session.run(feeds);
       for (const [running, output] of graph.outputs) {
         const values = results[output].data as Float32Array;
         let sum = sums.get(running);

@@ -10,24 +10,26 @@ function isFinalSoftmax(model: Model, node: Node, rank: number | undefined): boo
 }
 
 /**
- * Name of the value that holds the class scores: the first output, or what its final softmax is computed from.
+ * Name of the value that holds the class scores: the first output, or what its final softmax or sigmoid is computed from.
+ * @param values the output itself is what is aimed at, as in regression
  * @throws UserError where the model has no output
  */
-export function logitsName(model: Model): string {
+export function logitsName(model: Model, values = false): string {
   const output = model.graph.outputs[0];
   if (!output) throw new UserError('the model has no output, so there is nothing to train towards');
   let name = output.name;
+  if (values) return name;
   for (;;) {
     const node = model.graph.nodes.find((n) => n.outputs.includes(name));
     if (!node) return name;
-    if (node.opType !== 'Identity' && !isFinalSoftmax(model, node, output.shape?.length)) return name;
+    if (node.opType !== 'Identity' && node.opType !== 'Sigmoid' && !isFinalSoftmax(model, node, output.shape?.length)) return name;
     name = node.inputs[0];
   }
 }
 
 /** The model with its class scores as the only output, as a teacher is asked for them. */
-export function withLogitsOnly(model: Model): Model {
-  const name = logitsName(model);
+export function withLogitsOnly(model: Model, values = false): Model {
+  const name = logitsName(model, values);
   const [first] = model.graph.outputs;
   return withGraph(model, { outputs: [{ name, type: 'float32', shape: first.name === name ? first.shape : undefined }] });
 }
