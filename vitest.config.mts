@@ -1,9 +1,12 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 // Where it is set (by .ci/run), results are also written there, for the count at the end.
 const results = process.env['ESPALIER_TEST_RESULTS'];
 
 export default defineConfig({
+  // Parts of the host have texts, which are the editor's to translate.
+  resolve: { alias: { vscode: fileURLToPath(new URL('test/unit/vscode-stand-in.ts', import.meta.url)) } },
   test: {
     include: ['src/**/*.test.ts', 'test/unit/**/*.test.ts', 'test/runs/**/*.test.ts'],
     testTimeout: 60_000,

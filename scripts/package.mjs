@@ -144,6 +144,7 @@ try {
   const common = {};
   for (const path of filesIn(built)) if (BUNDLES.test(path)) common[`dist/${path}`] = readFileSync(join(built, path));
   for (const path of filesIn(join(root, 'media'))) common[`media/${path}`] = readFileSync(join(root, 'media', path));
+  for (const path of filesIn(join(root, 'l10n'))) common[`l10n/${path}`] = readFileSync(join(root, 'l10n', path));
   for (const name of ['README.md', 'CHANGELOG.md', 'package.nls.json'])
     if (existsSync(join(root, name))) common[name] = readFileSync(join(root, name));
   common['README.md'] ??= Buffer.from(`# ${manifest.displayName}\n\n${manifest.description}\n`);

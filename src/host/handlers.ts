@@ -99,7 +99,9 @@ export function commandHandlers(services: Services): CommandHandlers {
     'espalier.compareRuns': async (target, others) => {
       const given = [...(target ? [target] : []), ...(others ?? [])].flatMap(({ folder }) => runs.run(folder) ?? []);
       const chosen = given.length > 1 ? given : await pickRuns(runs, vscode.l10n.t('Compare which runs?'));
-      if (chosen && chosen.length > 0) await openReport('runs compared.md', compareRuns(chosen));
+      if (!chosen || chosen.length === 0) return;
+      const snapshots = await Promise.all(chosen.map(({ folder }) => runs.snapshot(folder)));
+      await openReport('runs compared.md', compareRuns(snapshots));
     },
     'espalier.exportModel': (target, candidate, to) => exportModel(target, candidate, to, runs, worker),
     'espalier.compressDemo': () => runDemo(services),

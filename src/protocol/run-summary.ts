@@ -14,6 +14,7 @@ export const runSummarySchema = z.object({
   modelPath: z.string(),
   configPath: z.string().optional(),
   method: z.string(),
+  seed: z.int().min(0).optional(),
   status: runStatusSchema,
   /** Why it was interrupted or failed, in one sentence. */
   reason: z.string().optional(),

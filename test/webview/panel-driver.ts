@@ -23,6 +23,8 @@ export interface PanelOptions {
   readonly errors?: Readonly<Record<string, { message: string; hint?: string }>>;
   /** Type of the requests that are not answered until the test does. */
   readonly unanswered?: string;
+  /** By English text, as the host puts them into the page. */
+  readonly translations?: Readonly<Record<string, string>>;
   /** True: the page offers the editor's API instead of the plain page's events. */
   readonly editorApi?: boolean;
 }
@@ -50,7 +52,7 @@ export class Panel {
   ) {}
 
   static async open(browser: Browser, options: PanelOptions = {}): Promise<Panel> {
-    const { theme = 'dark', width = 1400, height = 900, show, errors = {}, unanswered, editorApi = false } = options;
+    const { theme = 'dark', width = 1400, height = 900, show, errors = {}, unanswered, translations, editorApi = false } = options;
     const context = await browser.newContext({ viewport: { width, height }, reducedMotion: 'reduce', deviceScaleFactor: 1 });
     const page = await context.newPage();
     // Well below a test's own limit, so that a failure says which step it was.
@@ -58,7 +60,14 @@ export class Panel {
     const files: Record<string, { contentType: string; body: string }> = {
       '/': {
         contentType: 'text/html',
-        body: panelPage({ script: `${ORIGIN}/panel.js`, style: `${ORIGIN}/panel.css`, source: ORIGIN, nonce: 'bm9uY2U', language: 'en' }),
+        body: panelPage({
+          script: `${ORIGIN}/panel.js`,
+          style: `${ORIGIN}/panel.css`,
+          source: ORIGIN,
+          nonce: 'bm9uY2U',
+          language: 'en',
+          translations,
+        }),
       },
       '/panel.js': { contentType: 'text/javascript', body: read('../../dist/webview/panel.js') },
       '/panel.css': { contentType: 'text/css', body: read('../../dist/webview/panel.css') },

@@ -34,6 +34,24 @@ const open = async (options: PanelOptions = {}): Promise<Panel> => {
   return panel;
 };
 
+/** Words of three letters and more that stand in no brackets, and in no attribute that is read out. Runs in the page. */
+const wordsOutsideBrackets = (root: Element): string[] => {
+  const found: string[] = [];
+  const look = (text: string | null): void => {
+    // Placeholders may hold brackets of their own: the innermost are taken away first.
+    let rest = text ?? '';
+    for (let before = ''; before !== rest; ) {
+      before = rest;
+      rest = rest.replace(/⟦[^⟦⟧]*⟧/g, ' ');
+    }
+    found.push(...(rest.match(/\p{L}{3,}/gu) ?? []));
+  };
+  const texts = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) look(texts.currentNode.textContent);
+  for (const element of root.querySelectorAll('[aria-label]')) look(element.getAttribute('aria-label'));
+  return [...new Set(found)];
+};
+
 beforeAll(async () => {
   browser = await launchBrowser();
 });
@@ -110,9 +128,9 @@ describe('a run', () => {
 
   test('stop and resume are asked for, and an error is shown with its next step', async () => {
     const { page } = await open({ errors: { resumeRun: { message: 'The model file has changed.', hint: 'Start a new run.' } } });
-    await page.getByRole('button', { name: 'Stop' }).click();
+    await page.getByRole('button', { name: 'Pause' }).click();
     await expect.poll(() => panel.sent('stopRun')).toMatchObject([{ folder: RUN_FOLDER }]);
-    await expect.poll(() => page.getByRole('status').innerText()).toBe('The run is stopped.');
+    await expect.poll(() => page.getByRole('status').innerText()).toBe('The run is paused.');
     await panel.post({
       type: 'run',
       run: { ...resnet.at(140, { status: 'interrupted', reason: 'The worker ended unexpectedly.' }), revision: 999 },
@@ -122,6 +140,58 @@ describe('a run', () => {
     await page.getByRole('alert').getByText('The model file has changed. Start a new run.').waitFor();
     await page.getByRole('button', { name: 'Dismiss' }).click();
     await expect.poll(() => page.getByRole('alert').innerText()).toBe('');
+  });
+
+  test('pause and resume are one button, on which the keyboard stays', async () => {
+    const { page } = await open({ unanswered: 'stopRun' });
+    const focused = () => page.evaluate(() => document.activeElement?.textContent?.trim());
+    await page.locator('[data-action="stopRun"]').focus();
+    await page.keyboard.press('Enter');
+    await expect.poll(async () => (await panel.sent('stopRun')).length).toBe(1);
+    await expect.poll(focused).toBe('Pausing…');
+    await page.keyboard.press('Enter');
+    const paused = { status: 'interrupted', reason: 'stopped by the user', paused: true } as const;
+    await panel.post({ type: 'run', run: { ...resnet.at(140, paused), revision: 999 } });
+    const [{ id }] = await panel.sent('stopRun');
+    await panel.post({ type: 'response', id });
+    await expect.poll(() => page.locator('header .status').innerText()).toBe('Paused');
+    // Nothing is wrong: no banner says so.
+    expect(await page.locator('.banner').count()).toBe(0);
+    await expect.poll(focused).toBe('Resume');
+    await page.keyboard.press('Enter');
+    await expect.poll(() => panel.sent('resumeRun')).toMatchObject([{ folder: RUN_FOLDER }]);
+    // While it was pausing, a second press asked for nothing.
+    expect(await panel.sent('stopRun')).toHaveLength(1);
+  });
+
+  test('every word is in the language of the editor', async () => {
+    const bundle: Record<string, string> = JSON.parse(readFileSync(new URL('../../l10n/bundle.l10n.json', import.meta.url), 'utf8'));
+    const translations = Object.fromEntries(Object.keys(bundle).map((text) => [text, `⟦${text}⟧`]));
+    const { page } = await open({ translations });
+    const foreign = () => page.locator('#panel').evaluate(wordsOutsideBrackets);
+    // What the model, the machine and the engine say is no text of the panel.
+    const { graph } = resnet;
+    const data = [
+      ...graph.nodes.flatMap(({ name, opType, weights }) => [name, opType, ...weights.map((weight) => weight.name)]),
+      ...graph.groups.flatMap(({ id, explanation }) => [id, explanation]),
+      ...[...graph.inputs, ...graph.outputs].map(({ name }) => name),
+      ...[...graph.inputs, ...graph.outputs].flatMap(({ shape }) => (shape ?? []).map(String)),
+      ...graph.edges.map(({ value }) => value),
+      'resnet20.espalier.json',
+      resnet.at(140).summary.method,
+    ].join(' ');
+    const words = async () => (await foreign()).filter((word) => !data.includes(word));
+    expect(await words()).toEqual([]);
+    await panel.card('scope:layer2/0').click();
+    expect(await words()).toEqual([]);
+    await panel.card('conv1').click();
+    await panel.clickCandidate(resnet.at(140).front[0]);
+    await page.getByRole('button', { name: '⟦Reward⟧' }).click();
+    expect(await words()).toEqual([]);
+    await panel.post({ type: 'run', run: { ...resnet.at(140, { status: 'interrupted' }), revision: 999 } });
+    expect(await words()).toEqual([]);
+    await panel.post(show({ run: null, sensitivity: null }));
+    expect(await words()).toEqual([]);
   });
 
   test('an untrusted workspace is told so, and nothing can be started', async () => {

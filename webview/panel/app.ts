@@ -5,7 +5,7 @@ import type { HostContext } from '../host-context';
 import type { Actions } from './actions';
 import type { CostAxis } from './charts/pareto-chart';
 import { LayerIndex, type ShownPolicy, shownPolicy } from './decisions';
-import { percent } from './figures';
+import { bitsText, percent } from './figures';
 import { foldableScopes, type GraphItem, scopeItemId, scopesAround, type VisibleGraph, visibleGraph } from './graph/fold';
 import { GraphView } from './graph/graph-view';
 import { type PlacedGraph, placeItems } from './graph/place';
@@ -106,7 +106,10 @@ export class App {
     if (message.type === 'status' && message.message && (message.quiescent || message.health !== 'ok')) this.announce(message.message);
     const { run } = this.state;
     if (run && (before.run?.summary.status !== run.summary.status || before.run?.progress?.phase !== run.progress?.phase)) {
-      const phase = run.summary.status === 'running' && run.progress ? phaseText(run.progress.phase) : statusText(run.summary.status);
+      const phase =
+        run.summary.status === 'running' && run.progress
+          ? phaseText(run.progress.phase)
+          : statusText(run.summary.status, run.summary.paused);
       this.announce(t('{0}: {1}', run.summary.name, phase));
     }
     this.request();
@@ -326,13 +329,14 @@ export class App {
   private banners(): TemplateResult {
     const { limited, run, status } = this.state;
     const summary = run?.summary;
-    const stopped = summary && (summary.status === 'failed' || summary.status === 'interrupted') ? summary : undefined;
+    // What a person paused needs no warning.
+    const stopped = summary && (summary.status === 'failed' || (summary.status === 'interrupted' && !summary.paused)) ? summary : undefined;
     return html`
       ${limited ? html`<div class="banner info" role="note">${limited}</div>` : nothing}
       ${
         stopped
-          ? html`<div class=${`banner ${stopped.status === 'failed' ? 'error' : 'warning'}`} role="note"><b>${statusText(stopped.status)}.</b> ${
-              stopped.reason ?? t('The run has stopped before its end.')
+          ? html`<div class=${`banner ${stopped.status === 'failed' ? 'error' : 'warning'}`} role="note"><b>${statusText(stopped.status)}:</b> ${
+              stopped.reason ?? t('it has stopped before its end')
             } <button class="link" @click=${this.actions.showLog}>${t('Show log')}</button></div>`
           : nothing
       }
@@ -384,7 +388,7 @@ export class App {
               'Arrow keys follow the connections, Enter selects, space folds and unfolds, plus and minus zoom, 0 shows everything.',
             )}</span><span aria-hidden="true">${
               run
-                ? html`<span class="bar key-bar"></span>${t('channels removed')}<span class="bits">4 bit</span>${t('weight bits')}`
+                ? html`<span class="bar key-bar"></span>${t('channels removed')}<span class="bits">${bitsText(4)}</span>${t('weight bits')}`
                 : nothing
             }<span class="keys">${t('Arrows walk · Enter selects · Space folds')}</span></span></p>`
           : derived

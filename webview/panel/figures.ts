@@ -8,6 +8,8 @@ const SPACE = '\u00a0';
 const MINUS = '\u2212';
 export const ARROW = '\u2192';
 
+const unbroken = (text: string): string => text.replaceAll(' ', SPACE);
+
 /** Share in [0, 1] as "90.6 %". */
 export function percent(share: number, decimals = 1): string {
   return `${(share * 100).toFixed(decimals)}${SPACE}%`;
@@ -39,17 +41,17 @@ export const bytes = (value: number): string => steps(value, 1000, ['B', 'KB', '
 
 /** "3 min 10 s", "1 h 5 min", "under 1 s". */
 export function duration(seconds: number): string {
-  if (seconds < 1) return t('under 1 s').replaceAll(' ', SPACE);
+  if (seconds < 1) return unbroken(t('under 1 s'));
   const whole = Math.round(seconds);
   const hours = Math.floor(whole / 3600);
   const minutes = Math.floor((whole % 3600) / 60);
   const parts =
     hours > 0
-      ? [`${hours}${SPACE}h`, minutes > 0 ? `${minutes}${SPACE}min` : '']
+      ? [t('{0} h', hours), minutes > 0 ? t('{0} min', minutes) : '']
       : minutes > 0
-        ? [`${minutes}${SPACE}min`, whole % 60 > 0 ? `${whole % 60}${SPACE}s` : '']
-        : [`${whole}${SPACE}s`];
-  return parts.filter((part) => part !== '').join(SPACE);
+        ? [t('{0} min', minutes), whole % 60 > 0 ? t('{0} s', whole % 60) : '']
+        : [t('{0} s', whole)];
+  return unbroken(parts.filter((part) => part !== '').join(' '));
 }
 
 /** A time in milliseconds with three figures: "0.041 ms", "12.3 ms". */
@@ -59,7 +61,7 @@ export function milliseconds(value: number): string {
 
 /** Weight bits: "4 bit", or "float" for what is not quantised. */
 export function bitsText(bits: number | undefined): string {
-  return bits === undefined || bits === 32 ? t('float') : `${bits}${SPACE}bit`;
+  return bits === undefined || bits === 32 ? t('float') : unbroken(t('{0} bit', bits));
 }
 
 /** A figure of an agent, with three significant digits. */

@@ -131,6 +131,7 @@ export class SnapshotBuilder {
       modelPath: header?.model.path ?? '',
       configPath: header?.configPath,
       method: config?.method?.name ?? '',
+      seed: header?.seed,
       status,
       reason:
         end && end.type !== 'finished'

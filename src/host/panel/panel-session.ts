@@ -118,6 +118,7 @@ export class PanelSession implements vscode.Disposable {
       source: webview.cspSource,
       nonce: randomBytes(16).toString('hex'),
       language: vscode.env.language,
+      ...(vscode.l10n.bundle ? { translations: vscode.l10n.bundle } : {}),
     });
   }
 

@@ -39,7 +39,7 @@ const ranked = (formula: string) => rescore(candidates, compileReward(formula).r
 describe('the winner', () => {
   it('changes with the reward', () =>
     expect(winnerText(run, ranked('accuracy - flops / flops0'), candidates)).toBe(
-      'small would have won (it was 2.): −70 % MACs, −10.0 pt',
+      'small would have won (it was number 2): −70 % MACs, −10.0 pt',
     ));
   it('may stay', () => expect(winnerText(run, ranked('accuracy'), candidates)).toBe('accurate stays first: −10 % MACs, ±0.0 pt'));
   it('is nobody where no reward has a value', () => expect(winnerText(run, ranked('1 / (flops - flops)'), candidates)).toBeUndefined());

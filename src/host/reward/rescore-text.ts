@@ -1,10 +1,12 @@
 /** A re-scored run in words: what would have won under another reward. */
+import * as vscode from 'vscode';
 import type { Candidate } from '../../protocol/policy';
 import type { Rescoring } from '../../protocol/reward/rescore';
 import type { RunSummary } from '../../protocol/run-summary';
 import { bytesText, changeText, percentText, pointsText } from '../runs/run-text';
 
 const SHOWN = 20;
+const { t } = vscode.l10n;
 
 /** Markdown with the ranking; candidates are looked up by id. */
 export function rescoringText(run: RunSummary, formula: string, rescoring: Rescoring, candidates: readonly Candidate[]): string {
@@ -24,15 +26,15 @@ export function rescoringText(run: RunSummary, formula: string, rescoring: Resco
   const failed =
     rescoring.failed.length === 0
       ? []
-      : ['', `${rescoring.failed.length} candidates have no value under this reward: ${rescoring.failed[0].problem.message}.`];
+      : ['', t('{0} candidates have no value under this reward: {1}.', rescoring.failed.length, rescoring.failed[0].problem.message)];
   return [
-    `# ${run.name}, re-scored`,
+    `# ${t('{0}, re-scored', run.name)}`,
     '',
-    'Candidates of the run, ranked anew from what was measured; nothing was evaluated again.',
+    t('Candidates of the run, ranked anew from what was measured; nothing was evaluated again.'),
     '',
-    `Reward: \`${formula}\``,
+    `${t('Reward')}: \`${formula}\``,
     '',
-    '| Rank | Was | Candidate | Reward | Was | Accuracy | MACs | Weights |',
+    `| ${[t('Rank'), t('Was'), t('Candidate'), t('Reward'), t('Was'), t('Accuracy'), t('MACs'), t('Weights')].join(' | ')} |`,
     '| ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: |',
     ...rows,
     ...failed,
@@ -46,9 +48,9 @@ export function winnerText(run: RunSummary, rescoring: Rescoring, candidates: re
   const winner = first && candidates.find((candidate) => candidate.id === first.id);
   if (!first || !winner) return undefined;
   const figures = run.original
-    ? `${changeText(run.original.cost.macs, winner.cost.macs)} MACs, ${pointsText(run.original.accuracy, winner.accuracy)}`
+    ? `${changeText(run.original.cost.macs, winner.cost.macs)} ${t('MACs')}, ${pointsText(run.original.accuracy, winner.accuracy)}`
     : percentText(winner.accuracy);
   return first.previousRank === 1
-    ? `${first.id} stays first: ${figures}`
-    : `${first.id} would have won (it was ${first.previousRank}.): ${figures}`;
+    ? t('{0} stays first: {1}', first.id, figures)
+    : t('{0} would have won (it was number {1}): {2}', first.id, first.previousRank, figures);
 }

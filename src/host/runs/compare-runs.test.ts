@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { RunSummary } from '../../protocol/run-summary';
+import type { RunSnapshot, RunSummary } from '../../protocol/run-summary';
 import { compareRuns } from './compare-runs';
 
 const cost = { macs: 1000, effectiveMacs: 1000, params: 50, effectiveParams: 50, weightBytes: 200 };
@@ -18,6 +18,20 @@ const base: RunSummary = {
   resumable: false,
 };
 
+const snapshot = (summary: RunSummary): RunSnapshot => ({
+  revision: 1,
+  summary,
+  progress: null,
+  machine: null,
+  measures0: null,
+  current: null,
+  candidates: [],
+  front: [],
+  episodes: [],
+  diagnostics: [],
+  warnings: [],
+});
+
 it('puts runs side by side, with what each figure was measured on', () => {
   const best = {
     id: 'c',
@@ -33,8 +47,8 @@ it('puts runs side by side, with what each figure was measured on', () => {
     partial: false,
   };
   const text = compareRuns([
-    { ...base, best, goalMet: true },
-    { ...base, id: 'b2', status: 'failed', reason: 'no | data' },
+    { ...snapshot({ ...base, seed: 3, best, goalMet: true }), candidates: [best], front: ['c'] },
+    snapshot({ ...base, id: 'b2', status: 'failed', reason: 'no | data' }),
   ]);
   const rows = Object.fromEntries(
     text
@@ -47,5 +61,20 @@ it('puts runs side by side, with what each figure was measured on', () => {
   expect(rows['Size']).toBe('| Size | 80 B (−60 %) | – |');
   expect(rows['Latency']).toContain('1.50 ms (batch 1, 1.40 to 1.70, n = 50)');
   expect(rows['Status']).toBe('| Status | finished | failed: no \\| data |');
+  expect(rows['Seed']).toBe('| Seed | 3 | – |');
+  expect(rows['Weight bytes']).toBe('| Weight bytes | 200 B (±0 %) | – |');
   expect(text).toContain('| net (a1) | net (b2) |');
+  // The run that scored something is on the chart, and only that.
+  expect(text).toContain('![Pareto fronts of 1 runs; the table has their figures.](data:image/svg+xml;base64,');
+  expect(text).not.toContain('> ');
+});
+
+it('says what keeps runs from being compared', () => {
+  const text = compareRuns([snapshot(base), snapshot({ ...base, modelPath: '/other.onnx' })]);
+  expect(text).toContain('> These runs began with different models');
+});
+
+it('a run that a person stopped is paused, not interrupted', () => {
+  const text = compareRuns([snapshot({ ...base, status: 'interrupted', paused: true, reason: 'stopped by the user' })]);
+  expect(text).toContain('| Status | paused: stopped by the user |');
 });

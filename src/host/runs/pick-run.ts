@@ -5,10 +5,11 @@ import { HostProblem } from '../problems';
 import { shownPath } from '../workspace-files';
 import type { RunStore } from './run-store';
 import { achievementText } from './run-text';
+import { statusText } from './status-text';
 
 const describe = (run: RunSummary): vscode.QuickPickItem & { run: RunSummary } => ({
   label: run.name,
-  description: [run.status, achievementText(run)].filter((part) => part !== undefined).join(' · '),
+  description: [statusText(run), achievementText(run)].filter((part) => part !== undefined).join(' · '),
   detail: `${run.method}, ${new Date(run.startedAt).toLocaleString()}, ${shownPath(run.folder)}`,
   run,
 });

@@ -6,30 +6,19 @@ import { problemText } from '../problems';
 import { isActive } from './run-order';
 import type { RunStore } from './run-store';
 import { achievementText, bytesText, changeText, countText, percentText, pointsText, secondsText, sizeOf } from './run-text';
+import { statusText } from './status-text';
 
 /** Icon and colour of each status; the description says it in words as well. */
 const ICONS: Readonly<Record<RunStatus, readonly [icon: string, color: string]>> = {
   queued: ['clock', 'charts.foreground'],
   running: ['sync~spin', 'charts.blue'],
   finished: ['pass', 'charts.green'],
-  interrupted: ['debug-pause', 'charts.yellow'],
+  interrupted: ['debug-disconnect', 'charts.yellow'],
   failed: ['error', 'charts.red'],
 };
 
-function statusText(status: RunStatus): string {
-  switch (status) {
-    case 'queued':
-      return vscode.l10n.t('queued');
-    case 'running':
-      return vscode.l10n.t('running');
-    case 'finished':
-      return vscode.l10n.t('finished');
-    case 'interrupted':
-      return vscode.l10n.t('interrupted');
-    case 'failed':
-      return vscode.l10n.t('failed');
-  }
-}
+/** Of an interrupted run that a person stopped: nothing is wrong. */
+const PAUSED = ['debug-pause', 'charts.foreground'] as const;
 
 export class RunItem extends vscode.TreeItem {
   readonly folder: string;
@@ -40,8 +29,8 @@ export class RunItem extends vscode.TreeItem {
     this.id = run.folder;
     const achieved = achievementText(run);
     const episodes = isActive(run) && run.episodes > 0 ? vscode.l10n.t('episode {0} of {1}', run.episode, run.episodes) : undefined;
-    this.description = [statusText(run.status), episodes, achieved].filter((part) => part !== undefined).join(' · ');
-    const [icon, color] = ICONS[run.status];
+    this.description = [statusText(run), episodes, achieved].filter((part) => part !== undefined).join(' · ');
+    const [icon, color] = run.paused ? PAUSED : ICONS[run.status];
     this.iconPath = new vscode.ThemeIcon(icon, new vscode.ThemeColor(color));
     this.contextValue = `run-${run.status}${run.resumable ? '-resumable' : ''}`;
     this.tooltip = [`${run.name}: ${this.description}`, run.reason, run.folder].filter((line) => line !== undefined).join('\n');

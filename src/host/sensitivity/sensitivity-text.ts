@@ -1,8 +1,11 @@
 /** Sensitivity of a line's layers in words: the hint behind the line, and the table and curves of its hover. */
+import * as vscode from 'vscode';
 import type { GroupSensitivity, LayerSensitivity } from '../../protocol/layer-graph';
 import { pointsText } from '../runs/run-text';
 import { svgImage } from '../svg-image';
 import { sensitivityCurves } from './curve-image';
+
+const { t } = vscode.l10n;
 
 /** Loss of accuracy that counts as harmless. */
 export const HARMLESS_DROP = 0.005;
@@ -40,16 +43,16 @@ export function hintText(layers: readonly MeasuredLayer[], { baseline }: Sensiti
   const parts: string[] = [];
   if (ratios.length > 0) {
     const worst = ratios.reduce((a, b) => (b.ratio < a.ratio || (b.ratio === a.ratio && b.accuracy < a.accuracy) ? b : a));
-    parts.push(`prune ${Math.round(worst.ratio * 100)} % → ${pointsText(baseline, worst.accuracy)}`);
+    parts.push(t('prune {0} % → {1}', Math.round(worst.ratio * 100), pointsText(baseline, worst.accuracy)));
   }
-  if (bits.length > 0) parts.push(bits.includes(undefined) ? 'bits matter' : `${Math.max(...(bits as number[]))} bit ok`);
+  if (bits.length > 0) parts.push(bits.includes(undefined) ? t('bits matter') : t('{0} bit ok', Math.max(...(bits as number[]))));
   if (parts.length === 0) return undefined;
-  return layers.length > 1 ? `${layers.length} layers: ${parts.join(' · ')}` : parts.join(' · ');
+  return layers.length > 1 ? t('{0} layers: {1}', layers.length, parts.join(' · ')) : parts.join(' · ');
 }
 
 /** Markdown of a hover: for each layer a table of ratios and bits with the accuracy each leaves, and the curves. */
 export function hoverMarkdown(layers: readonly MeasuredLayer[], on: SensitivityOn): string {
-  const unit = on.measure === 'accuracy' ? 'accuracy' : 'agreement with the original';
+  const unit = on.measure === 'accuracy' ? t('accuracy') : t('agreement with the original');
   const sections = layers.map(({ name, group, bits }) => {
     const lines = [`**${name}**`];
     const row = (label: string, points: ReadonlyArray<readonly [head: string, accuracy: number]>): void => {
@@ -62,16 +65,21 @@ export function hoverMarkdown(layers: readonly MeasuredLayer[], on: SensitivityO
     };
     if (group && group.points.length > 0)
       row(
-        'pruned',
-        [...group.points].sort((a, b) => a.ratio - b.ratio).map((p) => [`${Math.round(p.ratio * 100)} % (${p.channels} ch)`, p.accuracy]),
+        t('pruned'),
+        [...group.points]
+          .sort((a, b) => a.ratio - b.ratio)
+          .map((p) => [t('{0} % ({1} ch)', Math.round(p.ratio * 100), p.channels), p.accuracy]),
       );
     if (bits && bits.points.length > 0)
       row(
-        'bits',
+        t('bits'),
         [...bits.points].sort((a, b) => b.bits - a.bits).map((p) => [String(p.bits), p.accuracy]),
       );
-    if (lines.length > 1) lines.push('', `![${unit} against ratio and bits](${svgImage(sensitivityCurves(group, bits, on.baseline))})`);
+    if (lines.length > 1)
+      lines.push('', `![${t('{0} against ratio and bits', unit)}](${svgImage(sensitivityCurves(group, bits, on.baseline))})`);
     return lines.join('\n');
   });
-  return [...sections, `Each alone; without any change ${(on.baseline * 100).toFixed(1)} % on ${on.images} held-out images.`].join('\n\n');
+  return [...sections, t('Each alone; without any change {0} % on {1} held-out images.', (on.baseline * 100).toFixed(1), on.images)].join(
+    '\n\n',
+  );
 }

@@ -85,7 +85,7 @@ function paretoSection(model: ChartsModel, actions: Actions): TemplateResult {
           <div class="chosen-candidate">
             ${
               chosen
-                ? html`<p><b>${percent(chosen.accuracy)}</b> ${t('on {0} images', chosen.images.toLocaleString('en'))} · ${count(chosen.cost.macs)} MACs · ${bytes(chosen.cost.weightBytes)}
+                ? html`<p><b>${percent(chosen.accuracy)}</b> ${t('on {0} images', chosen.images.toLocaleString('en'))} · ${count(chosen.cost.macs)} ${t('MACs')} · ${bytes(chosen.cost.weightBytes)}
                     <span class="dim block-line">${t('episode {0}, by {1}', chosen.episode, chosen.origin)}</span></p>
                   <div class="buttons">
                     <vscode-button secondary data-action="clearCandidate" @click=${() => actions.chooseCandidate(undefined)}>${t('Back')}</vscode-button>

@@ -19,7 +19,9 @@ export function phaseText(phase: Phase): string {
   return words[phase];
 }
 
-export function statusText(status: RunStatus): string {
+/** @param paused true where a person stopped it, and nothing is wrong */
+export function statusText(status: RunStatus, paused = false): string {
+  if (status === 'interrupted' && paused) return t('Paused');
   const words: Record<RunStatus, string> = {
     queued: t('Queued'),
     running: t('Running'),
@@ -44,17 +46,37 @@ export function runHeader(run: RunSnapshot, trusted: boolean, busy: ReadonlySet<
   const unit = phase === 'recover' ? t('epoch') : t('episode');
   const button = (label: string, body: Parameters<Actions['request']>[0], done: string, title: string, primary = false) => {
     const disabled = busy.has(body.type) || !trusted;
+    // While it is busy the button says so and does nothing; disabled, it would lose the keyboard's focus.
     return html`<vscode-button
       ?secondary=${!primary}
-      ?disabled=${disabled}
+      ?disabled=${!trusted}
       aria-disabled=${disabled ? 'true' : 'false'}
       title=${title}
       data-action=${body.type}
       @click=${() => !disabled && actions.request(body, done)}
     >${label}</vscode-button>`;
   };
+  // One button in one place: the keyboard stays on it when the run is paused and goes on.
+  const pauseOrResume = (): TemplateResult | typeof nothing => {
+    if (status === 'running' || status === 'queued')
+      return button(
+        busy.has('stopRun') ? t('Pausing…') : t('Pause'),
+        { type: 'stopRun', folder },
+        t('The run is paused.'),
+        t('Pauses after the scoring in progress. Everything is on disk: the run can be resumed at any time, also after a restart.'),
+      );
+    if ((status === 'interrupted' || status === 'failed') && summary.resumable)
+      return button(
+        t('Resume'),
+        { type: 'resumeRun', folder },
+        t('The run goes on.'),
+        t('Goes on where the run was paused or broken off.'),
+        !best,
+      );
+    return nothing;
+  };
   return html`<header class="top">
-    <h1><span class="run-name" title=${folder}>${summary.name}</span> <span class=${`status ${status}`}>${statusText(status)}</span></h1>
+    <h1><span class="run-name" title=${folder}>${summary.name}</span> <span class=${`status ${summary.paused ? 'paused' : status}`}>${statusText(status, summary.paused)}</span></h1>
     <dl class="facts">
       ${fact(t('method'), summary.method)}
       ${phase && status !== 'finished' ? fact(t('phase'), phaseText(phase)) : nothing}
@@ -88,21 +110,7 @@ export function runHeader(run: RunSnapshot, trusted: boolean, busy: ReadonlySet<
       ${summary.goalMet === undefined ? nothing : fact(t('goal'), summary.goalMet ? t('met') : t('not met'))}
     </dl>
     <div class="buttons">
-      ${
-        status === 'running' || status === 'queued'
-          ? button(
-              t('Stop'),
-              { type: 'stopRun', folder },
-              t('The run is stopped.'),
-              t('Stops after the scoring in progress. The run keeps its results and can be resumed.'),
-            )
-          : nothing
-      }
-      ${
-        (status === 'interrupted' || status === 'failed') && summary.resumable
-          ? button(t('Resume'), { type: 'resumeRun', folder }, t('The run goes on.'), t('Goes on where the run was stopped.'), !best)
-          : nothing
-      }
+      ${pauseOrResume()}
       ${
         best
           ? button(

@@ -130,6 +130,11 @@ export function layerDetails(node: LayerNode, scope: string | undefined, model: 
     }`;
 }
 
+const measuredText = (measure: Sensitivity['measure'], images: string): string =>
+  measure === 'accuracy'
+    ? t('Accuracy with this alone changed, on {0} images.', images)
+    : t('Agreement with the original with this alone changed, on {0} images.', images);
+
 function sensitivitySection(node: LayerNode, model: DetailsModel, actions: Actions): TemplateResult {
   const { sensitivity, index, shown, width, trusted, busy } = model;
   const curves = curvesOf(index, node, sensitivity);
@@ -163,12 +168,7 @@ function sensitivitySection(node: LayerNode, model: DetailsModel, actions: Actio
             ${curves.ratio.length > 0 ? html`<span><svg class="key" width="22" height="8"><path class="line ratio" d="M0 4H22"></path></svg>${t('share pruned')}</span>` : nothing}
             ${curves.bits ? html`<span><svg class="key" width="22" height="8"><path class="line bits" d="M0 4H22"></path></svg>${t('weight bits')}</span>` : nothing}
           </p>
-          <p class="note">${t(
-            sensitivity.measure === 'accuracy'
-              ? 'Accuracy with this alone changed, on {0} images.'
-              : 'Agreement with the original with this alone changed, on {0} images.',
-            sensitivity.images.toLocaleString('en'),
-          )} ${scanning ? t('{0} of {1} points measured.', sensitivity.done, sensitivity.total) : nothing}</p>`
+          <p class="note">${measuredText(sensitivity.measure, sensitivity.images.toLocaleString('en'))} ${scanning ? t('{0} of {1} points measured.', sensitivity.done, sensitivity.total) : nothing}</p>`
         : html`<p class="empty">${scanning ? t('Being measured: {0} of {1} points.', sensitivity.done, sensitivity.total) : t('Not analysed yet.')}</p>
           ${
             scanning
