@@ -1,5 +1,6 @@
 /** `espalier inspect <model>`: layers, channel groups and why they are coupled, what stays whole and why, costs. */
 import { resolve } from 'node:path';
+import { preprocessingText, readPreprocessing } from '../../engine/data/model-preprocessing';
 import { formatOf, loadAnyModel, modelHash } from '../../engine/formats/registry';
 import { layerGraph } from '../../engine/graph/layer-graph';
 import { normalize } from '../../engine/graph/passes/normalize';
@@ -13,13 +14,15 @@ export async function inspect(path: string, options: { json?: boolean }): Promis
   const { model, notes, changes } = normalize(await loadAnyModel(modelPath));
   const sha256 = await modelHash(modelPath);
   const graph = layerGraph(model, { modelPath: resolve(modelPath), sha256, format: (await formatOf(modelPath)).name });
-  if (options.json) process.stdout.write(`${JSON.stringify({ ...graph, notes, changes })}\n`);
-  else process.stdout.write(`${inspectText(graph, notes, changes)}\n`);
+  const preprocessing = readPreprocessing(model.metadata);
+  if (options.json) process.stdout.write(`${JSON.stringify({ ...graph, preprocessing, notes, changes })}\n`);
+  else process.stdout.write(`${inspectText(graph, notes, changes, preprocessing && preprocessingText(preprocessing))}\n`);
 }
 
 const shape = ({ name, type, shape: dims }: ValueShape): string => `${name} ${type} [${dims?.map((d) => d ?? '?').join(', ') ?? '?'}]`;
 
-export function inspectText(graph: LayerGraph, notes: readonly string[], changes: readonly string[] = []): string {
+/** @param preprocessing what the file states of it, in words */
+export function inspectText(graph: LayerGraph, notes: readonly string[], changes: readonly string[] = [], preprocessing?: string): string {
   const layers = graph.nodes.filter((n) => n.weights.length > 0 && (n.params > 0 || n.quantizable !== undefined));
   const rows = layers.map((n) => [
     n.name,
@@ -35,6 +38,7 @@ export function inspectText(graph: LayerGraph, notes: readonly string[], changes
     graph.modelPath,
     `opset ${graph.opset ?? '?'}; in: ${graph.inputs.map(shape).join('; ')}; out: ${graph.outputs.map(shape).join('; ')}`,
     `${formatCount(graph.params)} parameters, ${formatCount(graph.macs)} multiply-accumulates a sample, ${formatBytes(graph.bytes)} of weights`,
+    ...(preprocessing === undefined ? [] : [`pre-processing stated in the file: ${preprocessing}`]),
     '',
     tableText([['layer', 'operator', 'weight', 'parameters', 'MACs', 'groups'], ...rows], [3, 4]),
     '',
