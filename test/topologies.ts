@@ -8,6 +8,7 @@ import type { Value } from '../src/engine/ops/builder';
 import { attentionTopologies } from './topologies/attention';
 import { mobileTopologies } from './topologies/mobile';
 import { type Topology, topology } from './topologies/network';
+import { recurrentTopologies } from './topologies/recurrent';
 
 export type { Topology } from './topologies/network';
 
@@ -158,4 +159,4 @@ const makers = [
 
 /** Every topology, with weights drawn from `seed`. */
 export const topologies = (seed = 1): Topology[] =>
-  [...makers, ...mobileTopologies, ...attentionTopologies].map((make) => make(seed));
+  [...makers, ...mobileTopologies, ...attentionTopologies, ...recurrentTopologies].map((make) => make(seed));

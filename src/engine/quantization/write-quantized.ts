@@ -27,8 +27,10 @@ export function quantizeLayers(model: Model, bits: Readonly<Record<string, numbe
 /** The quantised form of a model whose batch normalisation is folded, ready to be written. */
 export async function quantizeModel(model: Model, layers: readonly QuantizedLayer[], options: QuantizeModelOptions): Promise<Model> {
   if (layers.length === 0) return model;
-  if (options.activations === 'float') return exportQuantized(model, { layers });
-  const ranges = await activationRanges(model, activationValues(model, layers), options.calibration, { threads: options.threads });
+  const values = options.activations === 'float' ? [] : activationValues(model, layers);
+  // Recurrent layers alone have no integer kernels to quantise activations for.
+  if (values.length === 0) return exportQuantized(model, { layers });
+  const ranges = await activationRanges(model, values, options.calibration, { threads: options.threads });
   return exportQuantized(model, { layers, ranges });
 }
 

@@ -13,6 +13,8 @@ import { gatherShuffles } from './gather-shuffles';
 import type { Pass } from './pass';
 import { removeIdentity } from './remove-identity';
 import { staticReshapes } from './static-reshapes';
+import { stepsFirst } from './steps-first';
+import { dropZeroStates } from './zero-states';
 
 export interface NormalizeOptions {
   /** Fold batch normalisation into the layers before it. Default false: fine-tuning and re-estimation need it. */
@@ -48,10 +50,12 @@ export function normalize(model: Model, options: NormalizeOptions = {}): Normali
   };
   apply(constantsToInitializers, 'constants, and what follows from shapes alone, became initializers');
   apply(removeIdentity, 'nodes that pass their input on were taken out');
+  apply(stepsFirst, 'recurrent layers with the samples first were given the steps first');
   if (options.dequantize) apply(dequantize, 'the quantised model was turned back into floats');
   if (apply(cancelTransposes, 'transposes around channels-last parts were moved until they cancelled'))
     result = removeIdentity(result).model;
   apply(staticReshapes, 'computed target shapes became constants');
+  apply(dropZeroStates, 'initial states of recurrent layers that are zero were left out');
   apply(gatherShuffles, 'channel shuffles written as reshapes became one node each');
   // A scale by constants in front of a bias: batch normalisation written out.
   if (apply(foldScale, 'constant scales behind layers were folded into their weights')) result = removeDeadCode(result).model;
