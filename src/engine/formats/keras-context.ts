@@ -128,9 +128,13 @@ export function graphLengths(source: readonly number[], layout: Layout): number[
   return layout === 'first' || source.length < 2 ? [...source] : [source[source.length - 1], ...source.slice(0, -1)];
 }
 
+/** Longer rows belong to no layer that fits into memory. */
+const MAX_FLAT = 2 ** 26;
+
 /** For each flat position in the graph's order the flat position in the source's; `source` holds the lengths without the batch. */
 export function flatOrder(source: readonly number[], layout: Layout): Int32Array {
   const size = elementCount(source);
+  if (!(size <= MAX_FLAT)) throw new UserError(`a flattened value would have ${size} elements, which is too many`, DAMAGED);
   if (layout === 'first' || source.length < 2) return Int32Array.from({ length: size }, (_, i) => i);
   const channels = source[source.length - 1];
   const places = size / channels;

@@ -13,6 +13,7 @@ const FORMATS: ReadonlyArray<{ readonly name: string; readonly extensions: reado
   { name: 'TensorFlow.js layers models', extensions: ['model.json'], load: async () => (await import('./tfjs-layers')).tfjsLayers },
   { name: 'Keras HDF5', extensions: ['.h5'], load: async () => (await import('./keras-h5')).kerasH5 },
   { name: 'Keras 3', extensions: ['.keras'], load: async () => (await import('./keras-zip')).kerasZip },
+  { name: 'Deep Compression', extensions: ['.esdc'], load: async () => (await import('./deep-compression')).deepCompression },
   { name: 'ONNX', extensions: ['.onnx'], load: async () => (await import('./onnx')).onnx },
 ];
 

@@ -361,11 +361,7 @@ describe('files', () => {
   const spec = { name: 'd/kernel', shape: [2, 2], dtype: 'float32' };
   const refusals: ReadonlyArray<readonly [name: string, content: unknown, sentence: (path: string) => string]> = [
     ['no topology', { weightsManifest: [] }, (p) => `${p} describes no model: it has no modelTopology`],
-    [
-      'a graph model without nodes',
-      { format: 'graph-model', modelTopology: { node: [] } },
-      (p) => `${p}: the graph has no output`,
-    ],
+    ['a graph model without nodes', { format: 'graph-model', modelTopology: { node: [] } }, (p) => `${p}: the graph has no output`],
     [
       'no model class',
       { modelTopology: { class_name: 'MyModel', config: {} } },
