@@ -1,6 +1,7 @@
 /** All operators Espalier knows: one line a family. */
 import { activations } from './activations';
 import { arithmetic } from './arithmetic';
+import { attentions } from './attention';
 import { batchNormalization } from './batch-normalization';
 import { bits } from './bits';
 import { casts } from './cast';
@@ -54,6 +55,7 @@ const families: readonly Operator[] = [
   ...einsums,
   ...pooling,
   ...arithmetic,
+  ...attentions,
   ...bits,
   ...casts,
   ...joins,
