@@ -1,6 +1,6 @@
 /** Types and shapes of every value of a model, by walking the graph once in order. */
 import { UserError } from '../errors';
-import { type Dim, type Model, type Node, opsetOf, type Shape, type ValueInfo } from '../onnx/model';
+import { type Dim, hasSubgraph, type Model, type Node, opsetOf, type Shape, type ValueInfo } from '../onnx/model';
 import { requireArity } from '../ops/arity';
 import type { ValueType } from '../ops/operator';
 import { findOperator } from '../ops/registry';
@@ -41,7 +41,9 @@ export function inferTypes(model: Model, options: InferOptions = {}): Inferred {
       const qualified = node.domain ? `${node.domain}.${node.opType}` : node.opType;
       unknownOperators.push({
         node,
-        reason: `operator ${qualified} (node '${node.name || node.outputs[0]}') is not known; it is carried through untouched`,
+        reason: hasSubgraph(node)
+          ? `operator ${qualified} (node '${node.name || node.outputs[0]}') holds graphs of its own; they are carried through untouched`
+          : `operator ${qualified} (node '${node.name || node.outputs[0]}') is not known; it is carried through untouched`,
       });
       for (const output of node.outputs) {
         const stated = asStated ? model.graph.valueInfo?.get(output) : undefined;

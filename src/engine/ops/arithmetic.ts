@@ -1,10 +1,13 @@
 /** Elementwise operators of several values, with numpy broadcasting. */
+import { UserError } from '../errors';
+import type { Shape } from '../onnx/model';
 import { dataTypeCode, isFloat } from '../onnx/tensor';
 import { broadcastChannels, broadcastShapes, reduceTo } from './broadcast';
 import type { Value } from './builder';
+import { freezeAxes, nodeLabel } from './channel-axes';
 import { scaled, times } from './elementwise-support';
 import { foldElementwise } from './folding';
-import type { GradientContext, InputGradients, Operator, ValueType } from './operator';
+import type { GradientContext, InferContext, InputGradients, Operator, ValueType } from './operator';
 
 /** Emits the gradient of input `i` in the shape of the output; the caller sums it over the stretched axes. */
 type Derivative = (context: GradientContext, dy: Value, i: number) => Value;
@@ -20,8 +23,10 @@ interface Options {
 export function broadcastOperator(opType: string, { derivative, compute, type }: Options): Operator {
   return {
     opTypes: [opType],
-    infer({ inputs }): ValueType[] {
+    infer(context): ValueType[] {
+      const { inputs } = context;
       const outputType = type ?? inputs[0]?.type ?? 'float32';
+      if (stretchesByAxis(context)) return [{ type: outputType, shape: inputs[0]?.shape }];
       const shape = broadcastShapes(inputs.map((i) => i?.shape));
       const exact = outputType === 'float32' || outputType === 'float64' || compute === undefined;
       // Integer division and the like cut toward zero.
@@ -29,14 +34,39 @@ export function broadcastOperator(opType: string, { derivative, compute, type }:
       return [{ type: outputType, shape, value: whole && foldElementwise(inputs, outputType, whole) }];
     },
     ...(derivative && {
-      gradient: (context, [dy]): InputGradients =>
-        context.inputs.map((input, i) =>
+      gradient: (context, [dy]): InputGradients => {
+        if (stretchesByAxis(context))
+          throw new UserError(
+            `${nodeLabel(context)} ${BY_AXIS}, through which no gradient is known`,
+            'Export the model with operator set 7 or newer.',
+          );
+        return context.inputs.map((input, i) =>
           dy && input && context.wants(i) && isFloat(input.type) ? reduceTo(context.b, derivative(context, dy, i), input.shape) : undefined,
-        ),
+        );
+      },
     }),
     ...(!derivative && { noGradient: type === 'bool' ? 'gives true or false' : 'changes its result only in steps' }),
-    channels: broadcastChannels,
+    channels(context) {
+      if (!stretchesByAxis(context)) return broadcastChannels(context);
+      context.inputs.forEach((_, input) => {
+        freezeAxes(context, BY_AXIS, undefined, input);
+      });
+    },
   };
+}
+
+const BY_AXIS = 'stretches its second input along a stated axis, as operator sets before 7 do';
+
+/** Before set 7 the second input is stretched to the first one's shape along a stated axis; PRelu has a slope for each channel. */
+function stretchesByAxis({
+  opset,
+  inputs,
+}: Pick<InferContext, 'opset'> & { readonly inputs: ReadonlyArray<{ readonly shape?: Shape } | undefined> }): boolean {
+  if (opset >= 7 || inputs.length !== 2) return false;
+  const [a, b] = [inputs[0]?.shape, inputs[1]?.shape];
+  // Equal shapes and single numbers mean the same in all sets.
+  if (!a || !b || b.length === 0) return false;
+  return a.length !== b.length || a.some((d, axis) => d !== b[axis]);
 }
 
 const add = broadcastOperator('Add', { derivative: (_, dy) => dy, compute: (x, y) => x + y });

@@ -22,12 +22,16 @@ import type {
 
 const EPSILON = 1e-5;
 const MOMENTUM = 0.9;
+const BY_POSITION = 'normalises each position of the image by itself (spatial is 0), as operator sets before 9 could';
+const NEWER = 'Export the model with operator set 9 or newer.';
 
 function infer({ node, inputs }: InferContext): ValueType[] {
   const x = inputs[0];
   if (!x || inputs.slice(0, 5).filter((v) => v !== undefined).length < 5)
     throw new UserError('it needs an input, a scale, a bias, a mean and a variance');
   const channels = x.shape?.[1];
+  // Sets before 9 could normalise each position of the image by itself.
+  if (attr.int(node, 'spatial', 1) === 0) return [{ type: x.type, shape: x.shape }];
   if (x.shape && x.shape.length < 2) throw new UserError(`its input has the shape [${x.shape.join(', ')}], which has no channel axis`);
   for (let i = 1; i < 5; i++) {
     const shape = inputs[i]?.shape;
@@ -77,6 +81,8 @@ function inverseDeviation(b: GraphBuilder, variance: Value, epsilon: number): Va
 function gradient({ node, b, inputs, wants }: GradientContext, [dy]: OutputGradients): InputGradients {
   const [x, weight, , mean, variance] = inputs;
   if (!x || !weight || !mean || !variance || !dy) return [];
+  if (attr.int(node, 'spatial', 1) === 0)
+    throw new UserError(`batch normalisation '${node.name || node.outputs[0]}' ${BY_POSITION}`, NEWER);
   if (wants(3) || wants(4)) throw new UserError('the running statistics of a batch normalisation cannot be trained');
   const inverse = inverseDeviation(b, variance, attr.float(node, 'epsilon', EPSILON));
   return [
@@ -94,6 +100,8 @@ function training(context: TrainingContext): TrainingForm {
   const { node, b, inputs, wants } = context;
   const [x, weight, bias] = inputs;
   if (!x || !weight || !bias) throw new UserError('it needs an input, a scale, a bias, a mean and a variance');
+  if (attr.int(node, 'spatial', 1) === 0)
+    throw new UserError(`batch normalisation '${node.name || node.outputs[0]}' ${BY_POSITION}`, NEWER);
   const count = elementCount(x.shape) / x.shape[1];
   const momentum = attr.float(node, 'momentum', MOMENTUM);
 
@@ -129,6 +137,10 @@ function channels(context: ChannelContext): void {
   const rank = context.inputs[0]?.shape?.length ?? 0;
   for (let axis = 0; axis < rank; axis++) context.setOutput(0, axis, context.atoms(0, axis));
   const input = context.atoms(0, 1);
+  if (attr.int(context.node, 'spatial', 1) === 0) {
+    context.freeze(input, `${nodeLabel(context)} ${BY_POSITION}`);
+    return;
+  }
   for (let i = 1; i < 5; i++) {
     const own = context.atoms(i, 0);
     if (!own) {

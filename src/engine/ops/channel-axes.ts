@@ -1,5 +1,5 @@
 /** How operators pass channels from axis to axis: what several families share. */
-import type { AxisAtoms, ChannelContext } from './operator';
+import type { AxisAtoms, ChannelContext, Operator } from './operator';
 
 /** 'Pad "/layer1/Pad"': how a reason names the node. */
 export const nodeLabel = ({ node }: Pick<ChannelContext, 'node'>): string => `${node.opType} '${node.name || node.outputs[0]}'`;
@@ -67,7 +67,10 @@ export function freezeAxes(context: ChannelContext, reason: string, axes?: reado
   }
 }
 
-/** Freezes what all inputs carry: none of their axes can be followed through the node. */
-export function freezeInputs(context: ChannelContext, reason: string, first = 0): void {
-  for (let input = first; input < context.inputs.length; input++) freezeAxes(context, reason, undefined, input);
-}
+/** For an operator through which no channels can be followed: they stay, for the reason given. */
+export const keepsChannels = (reason: string): Required<Pick<Operator, 'keepsChannels' | 'channels'>> => ({
+  keepsChannels: reason,
+  channels: (context) => {
+    for (let input = 0; input < context.inputs.length; input++) freezeAxes(context, reason, undefined, input);
+  },
+});

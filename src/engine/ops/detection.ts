@@ -1,5 +1,5 @@
 /** NonMaxSuppression: boxes chosen by score. How many stay is known only when the model runs. */
-import { freezeInputs } from './channel-axes';
+import { keepsChannels } from './channel-axes';
 import type { Operator, ValueType } from './operator';
 
 export const detections: readonly Operator[] = [
@@ -7,6 +7,6 @@ export const detections: readonly Operator[] = [
     opTypes: ['NonMaxSuppression'],
     infer: (): ValueType[] => [{ type: 'int64', shape: ['', 3] }],
     noGradient: 'chooses boxes, which changes in steps',
-    channels: (context) => freezeInputs(context, 'compares boxes and scores'),
+    ...keepsChannels('compares boxes and scores'),
   },
 ];

@@ -7,7 +7,7 @@ import { attr, type Dim, type Node, type Shape } from '../onnx/model';
 import { elementCount } from '../onnx/tensor';
 import { reduceTo, reshapeTo } from './broadcast';
 import type { Value } from './builder';
-import { freezeInputs, isInitializer, joinAxes, nodeLabel } from './channel-axes';
+import { freezeAxes, isInitializer, joinAxes, nodeLabel } from './channel-axes';
 import type { ChannelContext, CostContext, GradientContext, InferContext, InputGradients, Operator, OutputGradients } from './operator';
 
 interface Equation {
@@ -124,7 +124,9 @@ function gradient({ b, node, inputs, wants }: GradientContext, [dy]: OutputGradi
 function channels(context: ChannelContext): void {
   const shapes = shapesOf(context);
   if (!shapes) {
-    freezeInputs(context, 'combines values whose shapes are not known');
+    context.inputs.forEach((_, input) => {
+      freezeAxes(context, 'combines values whose shapes are not known', undefined, input);
+    });
     return;
   }
   const { terms, output, ellipsis } = equationOf(

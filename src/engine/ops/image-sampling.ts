@@ -1,7 +1,7 @@
 /** Images read at computed places: GridSample, AffineGrid, RoiAlign, MaxRoiPool, Col2Im, CenterCropPad, DeformConv. Shapes only. */
 import { attr, type Dim } from '../onnx/model';
 import { inputNumbers, normalizeAxes } from './axes';
-import { freezeAxes, freezeInputs } from './channel-axes';
+import { freezeAxes, keepsChannels } from './channel-axes';
 import { conv } from './conv';
 import type { ChannelContext, Operator, ValueType } from './operator';
 
@@ -11,14 +11,9 @@ const typeOf = (v: ValueType | undefined): ValueType['type'] => v?.type ?? 'floa
 function passPlanes(context: ChannelContext): void {
   const rank = context.inputs[0]?.shape?.length ?? 0;
   for (let axis = 2; axis < rank; axis++) freezeAxes(context, 'reads them at computed places', [axis]);
-  freezeInputs(context, 'takes them for places', 1);
+  for (let input = 1; input < context.inputs.length; input++) freezeAxes(context, 'takes them for places', undefined, input);
   context.setOutput(0, 1, context.atoms(0, 1));
 }
-
-const freezeAll =
-  (reason: string) =>
-  (context: ChannelContext): void =>
-    freezeInputs(context, reason);
 
 const gridSample: Operator = {
   opTypes: ['GridSample'],
@@ -37,7 +32,7 @@ const affineGrid: Operator = {
     if (typeof size === 'string') return [{ type }];
     return [{ type, shape: [size[0], ...size.slice(2), size.length - 2] }];
   },
-  channels: freezeAll('takes them for a map of places'),
+  ...keepsChannels('takes them for a map of places'),
 };
 
 /** One pooled image for each region. */
@@ -62,7 +57,7 @@ const col2Im: Operator = {
     const channels: Dim = typeof shape[1] === 'number' ? shape[1] / area : '';
     return [{ type, shape: [shape[0], channels, ...image] }];
   },
-  channels: freezeAll('gathers them into places of an image'),
+  ...keepsChannels('gathers them into places of an image'),
 };
 
 const centerCropPad: Operator = {
@@ -76,7 +71,7 @@ const centerCropPad: Operator = {
     const axes = normalizeAxes(attr.ints(context.node, 'axes') ?? shape.map((_, axis) => axis), shape.length);
     return [{ type, shape: shape.map((d, axis) => (axes.includes(axis) ? target[axes.indexOf(axis)] : d)) }];
   },
-  channels: freezeAll('cuts or pads them to a stated number'),
+  ...keepsChannels('cuts or pads them to a stated number'),
 };
 
 /** Its shapes are those of a convolution; the third input says where it reads, the fourth is the bias. */
@@ -88,7 +83,7 @@ const deformConv: Operator = {
       node: { ...context.node, inputs: [0, 1, 3].flatMap((i) => context.node.inputs[i] ?? []) },
       inputs: [context.inputs[0], context.inputs[1], context.inputs[3]],
     }),
-  channels: freezeAll('reads them at computed places'),
+  ...keepsChannels('reads them at computed places'),
 };
 
 export const imageSampling: readonly Operator[] = [

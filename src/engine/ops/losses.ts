@@ -1,15 +1,13 @@
 /** The standard's own losses: shapes only. Training makes its loss itself (training/losses.ts). */
 import { attr } from '../onnx/model';
-import { freezeAxes } from './channel-axes';
-import type { ChannelContext, InferContext, Operator, ValueType } from './operator';
+import { keepsChannels } from './channel-axes';
+import type { InferContext, Operator, ValueType } from './operator';
 
 /** One number, or one for each label where nothing is reduced. */
 const lossShape = ({ node, inputs }: InferContext): ValueType['shape'] =>
   attr.string(node, 'reduction', 'mean') === 'none' ? inputs[1]?.shape : [];
 
-const channels = (context: ChannelContext): void => {
-  for (const input of [0, 2]) freezeAxes(context, 'takes each as the score of a class', undefined, input);
-};
+const whole = keepsChannels('takes each as the score of a class');
 
 export const losses: readonly Operator[] = [
   {
@@ -21,11 +19,11 @@ export const losses: readonly Operator[] = [
         { type, shape: context.inputs[0]?.shape },
       ];
     },
-    channels,
+    ...whole,
   },
   {
     opTypes: ['NegativeLogLikelihoodLoss'],
     infer: (context): ValueType[] => [{ type: context.inputs[0]?.type ?? 'float32', shape: lossShape(context) }],
-    channels,
+    ...whole,
   },
 ];

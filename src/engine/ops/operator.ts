@@ -115,6 +115,8 @@ export interface Operator {
   training?(context: TrainingContext): TrainingForm;
   /** How channels pass. Absent: the channels on its inputs are frozen. */
   channels?(context: ChannelContext): void;
+  /** Why channels that reach it always stay, whatever its attributes: "reads them at computed places". `channels` freezes them for it. */
+  readonly keepsChannels?: string;
   /** Adjusts attributes and constant integer inputs after channels were removed; weights are sliced by the pruner. */
   shrink?(context: ShrinkContext): void;
 }

@@ -4,18 +4,14 @@
  */
 import { attr } from '../onnx/model';
 import { dataTypeOf } from '../onnx/tensor';
-import { freezeInputs } from './channel-axes';
+import { keepsChannels } from './channel-axes';
 import { conv } from './conv';
 import { matmul } from './matmul';
-import type { ChannelContext, InferContext, Operator, ValueType } from './operator';
+import type { InferContext, Operator, ValueType } from './operator';
 
 const noGradient = 'works on whole-number codes, which change in steps';
 
-function channels(context: ChannelContext): void {
-  freezeInputs(context, 'works on a model that is quantised already');
-  const rank = context.outputs[0].shape?.length ?? 0;
-  if (rank > 0 && context.inputs[0]?.shape?.length === rank) context.setOutput(0, 0, context.atoms(0, 0));
-}
+const whole = keepsChannels('works on a model that is quantised already');
 
 /** The data type that an attribute names. */
 const typeAttribute = ({ node }: Pick<InferContext, 'node'>, name: string): ValueType['type'] | undefined =>
@@ -28,14 +24,14 @@ const quantizeLinear: Operator = {
     { type: context.inputs[2]?.type ?? typeAttribute(context, 'output_dtype') ?? 'uint8', shape: context.inputs[0]?.shape },
   ],
   noGradient,
-  channels,
+  ...whole,
 };
 
 const dequantizeLinear: Operator = {
   opTypes: ['DequantizeLinear'],
   infer: ({ inputs }): ValueType[] => [{ type: inputs[1]?.type ?? 'float32', shape: inputs[0]?.shape }],
   noGradient,
-  channels,
+  ...whole,
 };
 
 const dynamicQuantizeLinear: Operator = {
@@ -46,7 +42,7 @@ const dynamicQuantizeLinear: Operator = {
     { type: 'uint8', shape: [] },
   ],
   noGradient,
-  channels,
+  ...whole,
 };
 
 /** The same node with only its data inputs, as the operator on floats has them. */
@@ -60,7 +56,7 @@ const integerForm = (opType: string, like: Operator): Operator => ({
   opTypes: [opType],
   infer: (context) => like.infer(floatForm(context, [0, 1])).map((t): ValueType => ({ ...t, type: 'int32' })),
   noGradient,
-  channels,
+  ...whole,
 });
 
 /** With scales and zero points beside each operand: x, x scale, x zero, w, w scale, w zero, y scale, y zero. */
@@ -71,7 +67,7 @@ const linearForm = (opType: string, like: Operator): Operator => ({
       .infer(floatForm(context, [0, 3]))
       .map((t): ValueType => ({ ...t, type: context.inputs[7]?.type ?? context.inputs[0]?.type ?? 'uint8' })),
   noGradient,
-  channels,
+  ...whole,
 });
 
 export const quantized: readonly Operator[] = [

@@ -1,23 +1,21 @@
 /** Random values, and tensors made from a shape alone: nothing of the network passes through. */
 import { attr } from '../onnx/model';
 import { dataTypeOf } from '../onnx/tensor';
-import { freezeAxes } from './channel-axes';
-import type { ChannelContext, InferContext, Operator, ValueType } from './operator';
+import { keepsChannels } from './channel-axes';
+import type { InferContext, Operator, ValueType } from './operator';
 
 const typeOf = ({ node, inputs }: InferContext): ValueType['type'] =>
   dataTypeOf(attr.int(node, 'dtype', 0)) ?? inputs[0]?.type ?? 'float32';
 
 const noGradient = 'draws its values at random';
-const channels = (context: ChannelContext): void => {
-  if (context.inputs.length > 0) freezeAxes(context, 'draws as many values at random');
-};
+const whole = keepsChannels('draws as many values at random');
 
 /** The shape of the input, with drawn values. */
 const drawnLike = (opType: string): Operator => ({
   opTypes: [opType],
   infer: (context): ValueType[] => [{ type: typeOf(context), shape: context.inputs[0]?.shape }],
   noGradient,
-  channels,
+  ...whole,
 });
 
 /** The shape that the attribute names. */
@@ -25,7 +23,7 @@ const drawn = (opType: string): Operator => ({
   opTypes: [opType],
   infer: (context): ValueType[] => [{ type: typeOf(context), shape: attr.ints(context.node, 'shape') }],
   noGradient,
-  channels,
+  ...whole,
 });
 
 export const randomValues: readonly Operator[] = [

@@ -121,7 +121,7 @@ function axisMaps(context: GradientContext, before: readonly number[], after: re
   const options = {
     mode: mode === 'bilinear' ? 'linear' : mode,
     coordinates: plain ? 'asymmetric' : attr.string(node, 'coordinate_transformation_mode', 'half_pixel'),
-    nearestMode: plain ? 'floor' : attr.string(node, 'nearest_mode', 'round_prefer_floor'),
+    nearestMode: attr.string(node, 'nearest_mode', 'round_prefer_floor'),
     cubicCoefficient: attr.float(node, 'cubic_coeff_a', -0.75),
     excludeOutside: attr.int(node, 'exclude_outside', 0) === 1,
   };
@@ -129,9 +129,10 @@ function axisMaps(context: GradientContext, before: readonly number[], after: re
   const maps: Array<AxisMap | undefined> = [];
   for (const [axis, length] of before.entries()) {
     const scale = scales?.[axis] ?? after[axis] / length;
+    const nearestMode = plain ? (scale < 1 ? 'ceil' : 'floor') : options.nearestMode;
     if (length === after[axis] && scale === 1) maps.push(undefined);
     else {
-      const map = interpolationMap(length, after[axis], scale, options);
+      const map = interpolationMap(length, after[axis], scale, { ...options, nearestMode });
       if (!map) return undefined;
       maps.push(map);
     }

@@ -4,33 +4,15 @@ import { attr, type Dim, type Shape } from '../onnx/model';
 import { dataTypeOf } from '../onnx/tensor';
 import { givenInts, normalizeAxis, productOf } from './axes';
 import type { GraphBuilder, Value } from './builder';
-import { freezeAxes, nodeLabel, passAxes } from './channel-axes';
+import { freezeAxes, keepsChannels, nodeLabel, passAxes } from './channel-axes';
 import { zeros } from './concat';
-import type { ChannelContext, GradientContext, InferContext, Operator, ValueType } from './operator';
+import type { GradientContext, InferContext, Operator, ValueType } from './operator';
 
 const NO_TRAINING = 'Freeze the layers before it, or run without fine-tuning.';
 
 const axisOf = ({ node }: Pick<InferContext, 'node'>, rank: number): number => normalizeAxis(attr.int(node, 'axis', 0), rank);
 
-/** Axes that the places reach are frozen; the others pass. */
-function freezeChosen(context: ChannelContext, chosen: readonly number[], inputs: readonly number[] = [0]): void {
-  for (const input of inputs) freezeAxes(context, 'takes or writes single places by number', input === 0 ? chosen : undefined, input);
-  const rank = context.inputs[0]?.shape?.length ?? 0;
-  const outputRank = context.outputs[0].shape?.length;
-  if (outputRank !== rank) {
-    freezeAxes(context, 'takes or writes single places by number');
-    return;
-  }
-  const kept = Array.from({ length: rank }, (_, axis) => axis).filter((axis) => !chosen.includes(axis));
-  for (const axis of kept)
-    if (context.inputs[0]?.shape?.[axis] !== context.outputs[0].shape?.[axis]) freezeAxes(context, 'takes only some of them', [axis]);
-  passAxes(
-    context,
-    kept.filter((axis) => context.inputs[0]?.shape?.[axis] === context.outputs[0].shape?.[axis]).map((axis) => [axis, axis]),
-  );
-}
-
-const allAxes = (context: ChannelContext): number[] => Array.from({ length: context.inputs[0]?.shape?.length ?? 0 }, (_, axis) => axis);
+const whole = keepsChannels('takes or writes single places by number');
 
 /** dy added up at the places, in a value of the shape. */
 const addElements = (b: GraphBuilder, shape: readonly number[], places: Value, dy: Value, axis: number): Value =>
@@ -48,7 +30,7 @@ const gatherElements: Operator = {
     if (!dy || !x || !places) return [];
     return [addElements(b, x.shape, places, dy, axisOf({ node }, x.shape.length))];
   },
-  channels: (context) => freezeChosen(context, allAxes(context)),
+  ...whole,
 };
 
 /** Shape of what GatherND reads: the places' own axes, then what of the data one place is. */
@@ -75,7 +57,7 @@ const gatherND: Operator = {
       );
     return [addSlices(b, x.shape, places, dy)];
   },
-  channels: (context) => freezeChosen(context, allAxes(context)),
+  ...whole,
 };
 
 /** What a scatter does where a value is already: '' replaces it. */
@@ -101,7 +83,7 @@ const scatterElements: Operator = {
       wants(2) ? b.op('GatherElements', [dy, places], { axis }) : undefined,
     ];
   },
-  channels: (context) => freezeChosen(context, allAxes(context), [0, 2]),
+  ...whole,
 };
 
 const scatterND: Operator = {
@@ -114,7 +96,7 @@ const scatterND: Operator = {
     const cleared = (): Value => b.op('ScatterND', [dy, places, zeros(b, updates.shape)], {}, { types: [dy] });
     return [wants(0) ? (added ? dy : cleared()) : undefined, undefined, wants(2) ? b.op('GatherND', [dy, places]) : undefined];
   },
-  channels: (context) => freezeChosen(context, allAxes(context), [0, 2]),
+  ...whole,
 };
 
 /** How many elements a TopK takes: an attribute before operator set 10, an input from then on. */
@@ -169,14 +151,14 @@ const compress: Operator = {
     return [{ type, shape: shape?.map((d, at) => (at === axis ? count : d)) }];
   },
   noGradient: 'takes positions by a condition that is computed',
-  channels: (context) => freezeChosen(context, allAxes(context)),
+  ...whole,
 };
 
 const nonZero: Operator = {
   opTypes: ['NonZero'],
   infer: ({ inputs }): ValueType[] => [{ type: 'int64', shape: [inputs[0]?.shape?.length ?? '', ''] }],
   noGradient: 'gives positions, not values',
-  channels: (context) => freezeAxes(context, 'gives their positions'),
+  ...keepsChannels('gives their positions'),
 };
 
 const oneHot: Operator = {
@@ -190,7 +172,7 @@ const oneHot: Operator = {
     return [{ type, shape: [...shape.slice(0, axis), depth === undefined ? '' : Math.trunc(depth), ...shape.slice(axis)] }];
   },
   noGradient: 'turns numbers of classes into vectors, which change in steps',
-  channels: (context) => freezeAxes(context, 'reads them as numbers of classes'),
+  ...keepsChannels('reads them as numbers of classes'),
 };
 
 const eyeLike: Operator = {
@@ -199,7 +181,7 @@ const eyeLike: Operator = {
     { type: typeAttribute(node, 'dtype') ?? inputs[0]?.type ?? 'float32', shape: inputs[0]?.shape },
   ],
   noGradient: 'looks only at the shape of its input',
-  channels: (context) => freezeAxes(context, 'makes a matrix of as many rows and columns'),
+  ...keepsChannels('makes a matrix of as many rows and columns'),
 };
 
 const unique: Operator = {
@@ -214,7 +196,7 @@ const unique: Operator = {
     return [{ type: inputs[0]?.type ?? 'float32', shape: values }, vector(''), vector(given && !shape ? '' : length), vector('')];
   },
   noGradient: 'drops values that equal others, which changes in steps',
-  channels: (context) => freezeAxes(context, 'compares them with each other'),
+  ...keepsChannels('compares them with each other'),
 };
 
 const reverseSequence: Operator = {

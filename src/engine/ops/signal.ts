@@ -2,12 +2,12 @@
 import { attr, type Dim } from '../onnx/model';
 import { dataTypeOf } from '../onnx/tensor';
 import { normalizeAxis } from './axes';
-import { freezeInputs } from './channel-axes';
+import { keepsChannels } from './channel-axes';
 import { foldable } from './folding';
-import type { ChannelContext, InferContext, Operator, ValueType } from './operator';
+import type { InferContext, Operator, ValueType } from './operator';
 
 const scalarOf = (context: InferContext, input: number): number | undefined => foldable(context.inputs[input])?.[0];
-const freezeAll = (context: ChannelContext): void => freezeInputs(context, 'takes them for a signal, not for channels');
+const whole = keepsChannels('takes them for a signal, not for channels');
 
 /** The axis of a DFT: an attribute before set 20, the third input from then on. */
 function transformed(context: InferContext, rank: number): number | undefined {
@@ -38,7 +38,7 @@ const dft: Operator = {
     });
     return [{ type, shape: result }];
   },
-  channels: freezeAll,
+  ...whole,
 };
 
 /** Signal [N, length, 1 or 2], step, window, frame length → [N, frames, bins, 2]. */
@@ -56,7 +56,7 @@ const stft: Operator = {
     const bins: Dim = frame ? (attr.int(node, 'onesided', 1) === 1 ? half(frame) : frame) : '';
     return [{ type, shape: [shape[0], frames, bins, 2] }];
   },
-  channels: freezeAll,
+  ...whole,
 };
 
 const windowFunction = (opType: string): Operator => ({
@@ -86,7 +86,7 @@ const melWeights: Operator = {
 const determinant: Operator = {
   opTypes: ['Det'],
   infer: ({ inputs }): ValueType[] => [{ type: inputs[0]?.type ?? 'float32', shape: inputs[0]?.shape?.slice(0, -2) }],
-  channels: freezeAll,
+  ...whole,
 };
 
 export const signals: readonly Operator[] = [

@@ -2,6 +2,7 @@
 import { UserError } from '../errors';
 import type { ChannelGroup } from '../graph/channel-group';
 import { type Inferred, inferTypes } from '../graph/infer';
+import { readValues } from '../graph/passes/pass';
 import { attribute, type Model, type Node, opsetOf, withGraph } from '../onnx/model';
 import { keepPositions, zeroPositions } from '../onnx/slice-tensor';
 import { Tensor } from '../onnx/tensor';
@@ -148,7 +149,7 @@ interface IntegerChange {
 function setIntegers(nodes: readonly Node[], changes: readonly IntegerChange[], initializers: Map<string, Tensor>): Node[] {
   const result = [...nodes];
   const uses = new Map<string, number>();
-  for (const n of nodes) for (const i of n.inputs) uses.set(i, (uses.get(i) ?? 0) + 1);
+  for (const n of nodes) for (const i of readValues(n)) uses.set(i, (uses.get(i) ?? 0) + 1);
   const byName = new Map<string, IntegerChange[]>();
   for (const change of changes) {
     const name = nodes[change.index].inputs[change.input] ?? '';

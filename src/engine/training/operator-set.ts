@@ -69,8 +69,42 @@ export function carryOver(b: GraphBuilder, node: Node, inputs: ReadonlyArray<Val
     case 'Slice':
       if (opset >= 10) return { node, inputs };
       return changed(['starts', 'ends', 'axes'], [...asInput('starts'), ...asInput('ends'), ...asInput('axes')]);
+    case 'Upsample': {
+      const scales = attr.floats(node, 'scales');
+      const given = scales ? b.floats(b.fresh('scales'), [scales.length], Float32Array.from(scales)) : inputs[1];
+      return renamed('Resize', [inputs[0], undefined, given], firstResize(given));
+    }
+    case 'Resize':
+      if (opset >= 11) return { node, inputs };
+      return renamed('Resize', [inputs[0], undefined, inputs[1]], firstResize(inputs[1]));
+    case 'Scatter':
+      return renamed('ScatterElements', inputs);
+    case 'TopK':
+      if (opset >= 10) return { node, inputs };
+      return changed(['k'], [b.ints([attr.int(node, 'k', 1)])]);
     default:
       return { node, inputs };
+  }
+
+  /** Where Upsample and the first Resize read: they knew no other way. onnxruntime rounds up along axes that become shorter. */
+  function firstResize(scales: Value | undefined): Record<string, AttributeValue> {
+    const factors = scales && b.constantOf(scales)?.numbers();
+    const shorter = factors?.some((f) => f < 1) ?? false;
+    if (shorter && factors?.some((f) => f > 1))
+      throw new UserError(
+        `node '${node.name || node.outputs[0]}' (${node.opType}) makes one axis longer and another shorter, which operator sets below 11 do in a way of their own`,
+        'Export the model with operator set 11 or newer.',
+      );
+    return { coordinate_transformation_mode: 'asymmetric', nearest_mode: shorter ? 'ceil' : 'floor' };
+  }
+
+  /** The node under a newer operator's name, with other inputs. */
+  function renamed(opType: string, newInputs: ReadonlyArray<Value | undefined>, set: Record<string, AttributeValue> = {}): CarriedNode {
+    const mode = attr.string(node, 'mode', 'nearest');
+    const linear = mode === 'bilinear' ? { mode: 'linear' } : {};
+    const attributes = new Map([...node.attributes].filter(([name]) => name !== 'scales'));
+    for (const [name, a] of makeNode('', [], [''], { ...set, ...linear }).attributes) attributes.set(name, a);
+    return { node: { ...node, opType, attributes, inputs: newInputs.map((v) => v?.name ?? '') }, inputs: newInputs };
   }
 }
 

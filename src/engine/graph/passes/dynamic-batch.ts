@@ -1,10 +1,10 @@
 import { UserError } from '../../errors';
-import { attr, type Model, type Node, opsetOf, withGraph } from '../../onnx/model';
-import { Tensor } from '../../onnx/tensor';
+import { attr, hasSubgraph, type Model, type Node, opsetOf, withGraph } from '../../onnx/model';
+import { isFloat, Tensor } from '../../onnx/tensor';
 import type { ValueType } from '../../ops/operator';
 import { type Inferred, inferTypes } from '../infer';
 import { layerNames } from '../layer-names';
-import { freshName, type PassResult, useCounts } from './pass';
+import { freshName, type PassResult, readValues, useCounts } from './pass';
 
 export interface DynamicBatchResult extends PassResult {
   /** Why the batch stays fixed, where it does. */
@@ -54,10 +54,11 @@ export function dynamicBatch(model: Model): DynamicBatchResult {
   const batched = new Map(graph.inputs.map((i) => [i.name, 0]));
   const nodes: Node[] = [];
   for (const node of graph.nodes) {
-    if (!node.inputs.some((i) => batched.has(i))) {
+    if (!readValues(node).some((i) => batched.has(i))) {
       nodes.push(node);
       continue;
     }
+    if (hasSubgraph(node)) return stay(model, `${node.opType} '${names.get(node)}' holds graphs of its own, which may count on the batch`);
     const step = throughNode(node, batch, batched, inferred, model);
     if (typeof step === 'string') return stay(model, `${node.opType} '${names.get(node)}' ${step}`);
     for (const [i, o] of node.outputs.entries()) if (o !== '') batched.set(o, step.axes?.[i] ?? step.axis ?? 0);
@@ -112,6 +113,7 @@ function throughNode(
   const onBatch = (axis: number): boolean => axis === at || (rank !== undefined && axis === at - rank);
   const constants = (input: number): number[] | undefined => typeOf(node.inputs[input] ?? '')?.value?.numbers();
   const fine = {};
+  if (FUSED.has(`${node.domain}:${node.opType}`)) return fusedStep(node, batched, inferred);
   if (node.domain !== '') return 'is not a standard operator';
   if (
     node.inputs.some((i, at) => at > 0 && batched.has(i)) &&
@@ -146,6 +148,10 @@ function throughNode(
       if (batched.has(right)) return rank === rankOf(right) && (rank ?? 0) > 2 ? fine : 'multiplies samples with each other';
       return (rankOf(right) ?? 9) <= 2 && (rank ?? 0) >= 2 ? fine : 'multiplies with a stack of matrices';
     }
+    case 'LayerNormalization':
+    case 'RMSNormalization':
+    case 'SimplifiedLayerNormalization':
+      return onBatch(attr.int(node, 'axis', -1)) ? 'works along the batch' : fine;
     case 'Flatten':
       return attr.int(node, 'axis', 1) === 1 || (rank !== undefined && attr.int(node, 'axis', 1) === 1 - rank)
         ? fine
@@ -241,6 +247,23 @@ function behindFirst(node: Node, at: number, batched: ReadonlyMap<string, number
   const target = node.opType === 'Reshape' && attr.int(node, 'allowzero', 0) === 0 ? types.get(right)?.value?.numbers() : undefined;
   if (target && target.length > at && target.slice(0, at + 1).every((d) => d === 0)) return stays;
   return 'works on a value whose first axis is not the batch';
+}
+
+/** Attention, and what onnxruntime fuses around it: the batch first in all inputs, or constants that serve every sample. */
+const FUSED = new Set([
+  ':Attention',
+  ...['Attention', 'MultiHeadAttention', 'Gelu', 'QuickGelu', 'FastGelu', 'BiasGelu'].map((opType) => `com.microsoft:${opType}`),
+  ...['SkipLayerNormalization', 'SkipSimplifiedLayerNormalization'].map((opType) => `com.microsoft:${opType}`),
+]);
+
+function fusedStep(node: Node, batched: ReadonlyMap<string, number>, { types }: Inferred): string | { axis: number } {
+  const serves = (name: string): boolean => {
+    const { type, shape } = types.get(name) ?? {};
+    return type !== undefined && isFloat(type) && shape !== undefined && (shape.length <= 2 || shape[0] === 1);
+  };
+  const fits = node.inputs.every((name) => name === '' || (batched.has(name) ? batched.get(name) === 0 : serves(name)));
+  const cached = node.opType.endsWith('Attention') && node.outputs.slice(1).some((o) => o !== '');
+  return fits && !cached ? { axis: 0 } : 'combines samples in a way that is not known to keep them apart';
 }
 
 const RECURRENT = new Set(['LSTM', 'GRU', 'RNN']);

@@ -7,9 +7,10 @@
  * data that keeps clear of them by a few steps.
  */
 import * as ort from 'onnxruntime-node';
+import type { Node } from '../../onnx/model';
 import { elementCount, isFloat, Tensor } from '../../onnx/tensor';
 import { Random } from '../../random';
-import type { Value } from '../builder';
+import type { GraphBuilder, Value } from '../builder';
 import type { InputGradients, OutputGradients } from '../operator';
 import { type NodeCase, placeInputs, type SingleNode, tensorFeeds, withSession } from './single-node';
 
@@ -22,6 +23,16 @@ export interface GradientCase extends NodeCase {
   readonly probes?: number;
   /** Checks the operator's `training` form in place of `gradient`. */
   readonly training?: boolean;
+  /**
+   * Puts a node of an older operator set (`opset`) in the form of the graph's own, which is the builder's: as training graphs do with
+   * nodes of older models.
+   */
+  readonly carry?: (
+    b: GraphBuilder,
+    node: Node,
+    inputs: ReadonlyArray<Value | undefined>,
+    opset: number,
+  ) => { readonly node: Node; readonly inputs: ReadonlyArray<Value | undefined> };
 }
 
 export interface GradientCheck {
@@ -124,8 +135,9 @@ interface CheckGraph {
 }
 
 function buildGraph(test: GradientCase): CheckGraph {
-  const single = placeInputs(test);
+  const single = placeInputs(test.carry ? { ...test, opset: undefined } : test);
   const { b, operator, node, inputs, feeds, constants } = single;
+  const opset = test.opset ?? b.opset;
   const wants = (i: number): boolean => inputs[i] !== undefined && feeds.has(inputs[i].name);
   const statistics = new Map<string, { output: string; momentum: number }>();
   const random = new Random(test.seed ?? 1).fork('loss weights');
@@ -136,7 +148,7 @@ function buildGraph(test: GradientCase): CheckGraph {
     if (!operator.training) throw new Error(`${test.opType} has no training form`);
     const form = operator.training({
       node,
-      opset: b.opset,
+      opset,
       b,
       inputs,
       wants,
@@ -158,14 +170,14 @@ function buildGraph(test: GradientCase): CheckGraph {
   } else {
     const types = operator.infer({
       node,
-      opset: b.opset,
+      opset,
       inputs: inputs.map((v) => v && { type: v.type, shape: v.shape, value: constants.get(v.name) }),
     });
-    const adopted = b.adopt(node, types);
+    const adopted = b.adopt(test.carry ? test.carry(b, node, inputs, opset).node : node, types.slice(0, node.outputs.length));
     outputs = adopted;
     backward = (gradients) => {
       if (!operator.gradient) throw new Error(`${test.opType} has no gradient`);
-      return operator.gradient({ node, opset: b.opset, b, inputs, outputs: adopted, wants }, gradients);
+      return operator.gradient({ node, opset, b, inputs, outputs: adopted, wants }, gradients);
     };
   }
 
