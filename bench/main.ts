@@ -9,6 +9,11 @@ const benches: Readonly<Record<string, () => Promise<{ run(args: BenchArguments)
   'lstm-mnist': () => import('./lstm-mnist'),
   'resnet20-cifar10': () => import('./resnet20-cifar10'),
   'resnet20-bits': () => import('./resnet20-bits'),
+  methods: () => import('./methods'),
+  purl: () => import('./purl'),
+  rlp: () => import('./rlp'),
+  lottery: () => import('./lottery'),
+  studies: () => import('./studies'),
   sensitivity: () => import('./sensitivity'),
   'mobilenet-v2': () => import('./mobilenet-v2'),
 };

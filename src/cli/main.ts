@@ -51,6 +51,22 @@ program
   .action(action(async (path: string, options) => (await import('./commands/compress')).compress(path, options)));
 
 program
+  .command('compare')
+  .description(
+    'methods × seeds on one model, data set and number of candidate scorings: table, CSV and chart; goes on where it was stopped',
+  )
+  .argument('<model|config>', 'a model (.onnx, .keras, .h5, model.json), or a config (*.espalier.json)')
+  .addOption(dataOption())
+  .option('--methods <names>', "which, e.g. episodic-ppo,amc,random-search,uniform; or 'all'")
+  .option('--seeds <numbers>', 'how many seeds, or which: 3, or 1,2,3 (default 3)')
+  .option('--scorings <number>', 'candidate scorings of each cell and stage, partial policies included (default 80)')
+  .option('--goal <goals>', 'what to keep to, e.g. flops=0.5 (up to 1: a share of the original’s)')
+  .option('--out <folder>', 'folder of the comparison (default .espalier/compare/<model>)')
+  .addOption(setOption())
+  .addOption(jsonOption('one JSON object a cell, then one of the whole'))
+  .action(action(async (path: string, options) => (await import('./commands/compare')).compare(path, options)));
+
+program
   .command('train')
   .description('train a baseline network from nothing, as the config’s "train" says, and write it to the config’s "model"')
   .argument('<config>', 'a config (*.espalier.json) with "train"')

@@ -134,7 +134,7 @@ function drawn({ name, detail, ratios, layers }: Chart, baseline: number, low: n
 
 const round = (n: number): number => Math.round(10 * n) / 10;
 
-const escaped = (text: string): string =>
+export const escaped = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 
 /** The end of a long name tells layers apart, the beginning where they are: the middle goes. */

@@ -1,0 +1,181 @@
+/**
+ * All methods beside each other at equal numbers of candidate scorings, without training after the search: ResNet-20 on CIFAR-10 at half
+ * its FLOPs, LeNet-5 on MNIST at a tenth of its parameters, ResNet-56 at half its FLOPs (four methods). Cells that are done are kept in
+ * `--out`, so the command fills what is missing and may be stopped at any time; it writes the tables to `docs/comparison.md` beside the
+ * bundle's folder. `--quick`: fewer methods, seeds and scorings, under half an hour on two cores.
+ *
+ * Methods that choose widths all have the reward `accuracy` (the budget bounds what they may do); those that hold weights at zero, decide
+ * filter by filter or take layers out have their papers' rewards and train their candidates, which the table says.
+ */
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { CellFailure, CellResult } from '../src/engine/compare/cell';
+import { compareMethods } from '../src/engine/compare/compare';
+import { summaryRows } from '../src/engine/compare/comparison-report';
+import { frontsChart } from '../src/engine/compare/fronts-chart';
+import { summarize } from '../src/engine/compare/summary';
+import { methods } from '../src/engine/methods/registry';
+import { thisMachine } from '../src/engine/search/recorder';
+import { trainBaseline } from '../src/engine/search/train-baseline';
+import { type ConfigInput, configSchema } from '../src/protocol/config';
+import { type BenchArguments, dataFolder, note, printRow, threadFiles } from './bench';
+
+/** Normalisation that the CIFAR-10 networks were trained with. */
+const IMAGENET = { scale: 1 / 255, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+const FEW = ['episodic-ppo', 'two-stage-ppo', 'amc', 'random-search', 'uniform'];
+/** Some cells show what a criterion adds to uniform ratios. */
+const QUICK = [...FEW, 'evolutionary', 'l1'];
+
+interface Net {
+  readonly name: string;
+  readonly title: string;
+  readonly config: ConfigInput;
+  readonly scorings: number;
+  readonly quickScorings: number;
+  readonly methods: readonly string[];
+}
+
+function nets(data: string, work: string): Net[] {
+  const cifar = (model: string): ConfigInput => ({
+    model: join(data, 'models', model),
+    data: { name: 'cifar10', normalization: IMAGENET },
+    goal: { flops: 0.5 },
+    pruning: { reestimateBatchNorm: false },
+  });
+  const all = methods.map((m) => m.name);
+  return [
+    {
+      name: 'resnet20',
+      title: 'ResNet-20, CIFAR-10, half of the FLOPs',
+      config: cifar('cifar10_resnet20.onnx'),
+      scorings: 80,
+      quickScorings: 24,
+      methods: all,
+    },
+    {
+      name: 'lenet5',
+      title: 'LeNet-5, MNIST, a tenth of the parameters',
+      config: { model: join(work, 'lenet5.onnx'), data: { name: 'mnist' }, goal: { params: 0.1 } },
+      scorings: 80,
+      quickScorings: 24,
+      methods: all,
+    },
+    {
+      name: 'resnet56',
+      title: 'ResNet-56, CIFAR-10, half of the FLOPs',
+      config: cifar('cifar10_resnet56.onnx'),
+      scorings: 80,
+      quickScorings: 0,
+      methods: FEW,
+    },
+  ];
+}
+
+export async function run(args: BenchArguments): Promise<void> {
+  const data = dataFolder(args);
+  const quick = args.options['quick'] === 'true';
+  const out = resolve(args.options['out'] ?? join('.espalier', quick ? 'bench-methods-quick' : 'bench-methods'));
+  const seeds = Array.from({ length: Number(args.options['seeds'] ?? (quick ? 2 : 3)) }, (_, i) => i + 1);
+  mkdirSync(out, { recursive: true });
+  await lenetBaseline(out, data);
+  const sections: string[] = [];
+  const wanted = args.options['nets']?.split(',');
+  for (const net of nets(data, out)) {
+    const scorings = Number(args.options['scorings'] ?? (quick ? net.quickScorings : net.scorings));
+    if (scorings === 0 || (wanted && !wanted.includes(net.name))) continue;
+    const names = args.options['methods']?.split(',') ?? (quick ? net.methods.filter((m) => QUICK.includes(m)) : net.methods);
+    const results: CellResult[] = [];
+    const failures: CellFailure[] = [];
+    for (const [part, own] of [
+      ['widths', names.filter((n) => (methods.find((m) => m.name === n)?.space ?? 'widths') === 'widths')],
+      ['others', names.filter((n) => (methods.find((m) => m.name === n)?.space ?? 'widths') !== 'widths')],
+    ] as const) {
+      if (own.length === 0) continue;
+      const config = configSchema.parse({
+        ...net.config,
+        ...(part === 'widths' && { reward: 'accuracy' }),
+        stages: { prune: true, quantize: false },
+        search: { scorings, actors: 2 },
+        recovery: { epochs: 0 },
+      });
+      const comparison = await compareMethods(config, {
+        methods: own,
+        seeds,
+        out: join(out, net.name, part),
+        folder: out,
+        dataFolder: data,
+        threads: threadFiles,
+        onResult: (r) => show(args, net.name, r),
+      });
+      results.push(...comparison.results);
+      failures.push(...comparison.failures);
+    }
+    sections.push(...section(net, scorings, results, failures));
+    if (results.length > 0) writeFileSync(join(out, `${net.name}.svg`), frontsChart(results));
+  }
+  const docs = args.options['docs'] ?? join(__dirname, '..', 'docs', 'comparison.md');
+  if (docs !== 'none') writeFileSync(docs, page(quick, sections));
+  note(`cells and charts: ${out}`);
+}
+
+function show(args: BenchArguments, net: string, r: CellResult | CellFailure): void {
+  if ('error' in r) {
+    note(`${net}: ${r.method}, seed ${r.seed}: ${r.error}`);
+    return;
+  }
+  printRow(args, {
+    net,
+    method: r.method,
+    seed: r.seed,
+    accuracy: 100 * r.accuracy,
+    flops: 100 * r.effectiveFlops,
+    params: 100 * r.effectiveParams,
+    scorings: r.scorings,
+    completePolicies: r.completePolicies,
+    trainingSteps: r.trainingSteps,
+    seconds: r.seconds,
+    scoringsToBest: r.scoringsToBest ?? 0,
+  });
+}
+
+function section(net: Net, scorings: number, results: readonly CellResult[], failures: readonly CellFailure[]): string[] {
+  const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  const [head, ...rows] = summaryRows(summarize(results));
+  const [first] = results;
+  return [
+    `## ${net.title}`,
+    '',
+    ...(first
+      ? [
+          `${scorings} scorings on ${first.searchImages} samples; accuracy of the written file on ${first.reportImages} others, where the original has ${(100 * first.originalAccuracy).toFixed(2)} %.`,
+          '',
+          row(head),
+          row(head.map(() => '---')),
+          ...rows.map(row),
+          '',
+        ]
+      : []),
+    ...failures.map((f) => `- not run: ${f.method}, seed ${f.seed}: ${f.error}`),
+    ...(failures.length > 0 ? [''] : []),
+  ];
+}
+
+function page(quick: boolean, sections: readonly string[]): string {
+  const { cpu, cores, platform, architecture } = thisMachine();
+  return [
+    '# Methods compared',
+    '',
+    `Written by \`npm run bench -- methods --data DIR${quick ? ' --quick' : ''}\`${quick ? ', a subset of methods, seeds and scorings' : ''}. Every method gets the same number of candidate scorings (partial policies included) on the same samples; nothing is trained after the search. Median over seeds, lowest and highest in brackets; MACs and parameters count what is not zero. "Better than": in how many seeds it was more accurate with the same seed. Methods with training steps train their candidates before they score them, which the others do not.`,
+    '',
+    ...sections,
+    `${cpu}, ${cores} cores, ${platform} ${architecture}; Node ${process.versions.node}.`,
+    '',
+  ].join('\n');
+}
+
+/** LeNet-5 trained on the usual MNIST images, once. */
+async function lenetBaseline(folder: string, dataFolder: string): Promise<void> {
+  if (existsSync(join(folder, 'lenet5.onnx'))) return;
+  const train = { architecture: 'lenet5', epochs: 3, batch: 64, learningRate: 0.02 };
+  await trainBaseline(configSchema.parse({ model: 'lenet5.onnx', data: { name: 'mnist' }, train }), { folder, dataFolder });
+}

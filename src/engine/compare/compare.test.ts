@@ -1,0 +1,142 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Config, type ConfigInput, configSchema } from '../../protocol/config';
+import type { RunEvent } from '../../protocol/run-events';
+import { trainBaseline } from '../search/train-baseline';
+import { type CellFailure, type CellResult, searchOf } from './cell';
+import { compareMethods } from './compare';
+import { comparisonCsv } from './comparison-report';
+import { frontsChart } from './fronts-chart';
+import { spread, summarize } from './summary';
+
+const input = {
+  model: 'lenet5.onnx',
+  data: { name: 'digits', digits: { train: 256, test: 200 } },
+  train: { architecture: 'lenet5', epochs: 2, batch: 16 },
+  stages: { prune: true, quantize: false },
+  goal: { flops: 0.5 },
+  reward: 'accuracy',
+  pruning: { calibrationImages: 20, final: { calibrationImages: 40 } },
+  search: { scorings: 6, actors: 1 },
+  recovery: { epochs: 0 },
+  seed: 1,
+  threads: 1,
+} satisfies ConfigInput;
+
+let folder: string;
+let config: Config;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'espalier-compare-'));
+  config = configSchema.parse(input);
+  await trainBaseline(config, { folder });
+}, 60_000);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const methods = ['uniform', 'random-search'];
+
+test('every method gets the same number of scorings; table, CSV and chart hold all cells; a second call repeats nothing', async () => {
+  const out = join(folder, 'whole');
+  const seen: Array<CellResult | CellFailure> = [];
+  const options = { methods, seeds: [1, 2], out, folder, onResult: (r: CellResult | CellFailure) => void seen.push(r) };
+  const first = await compareMethods(config, options);
+  expect(first.failures).toEqual([]);
+  expect(seen.map((r) => `${r.method} ${r.seed}`)).toEqual(['uniform 1', 'random-search 1', 'uniform 2', 'random-search 2']);
+  for (const r of first.results) {
+    expect(r.scorings).toBeGreaterThan(0);
+    expect(r.scorings).toBeLessThanOrEqual(6);
+    expect(r.flops).toBeLessThanOrEqual(0.5 + 1e-9);
+    expect(r.searchImages).toBe(first.results[0].searchImages);
+    expect(r.scoringsToBest).toBeLessThanOrEqual(r.scorings);
+    expect(r.curve.at(-1)?.[1]).toBe(r.searchAccuracy);
+  }
+  expect(first.results.find((r) => r.method === 'random-search')!.scorings).toBe(6);
+  const report = readFileSync(first.files.report, 'utf8');
+  for (const m of methods) expect(report).toContain(`| ${m} | 2 |`);
+  expect(readFileSync(first.files.csv, 'utf8').trim().split('\r\n')).toHaveLength(5);
+  expect(readFileSync(first.files.chart, 'utf8')).toContain('random-search');
+
+  const events: RunEvent[] = [];
+  const again = await compareMethods(config, { ...options, listener: (e) => void events.push(e) });
+  expect(events).toEqual([]);
+  expect(again.results).toEqual(first.results);
+}, 60_000);
+
+test('a comparison that was stopped goes on with the cell under way, and ends as one left alone', async () => {
+  const options = { methods: ['random-search'], seeds: [1], folder };
+  const alone = await compareMethods(config, { ...options, out: join(folder, 'alone') });
+  const stop = new AbortController();
+  const out = join(folder, 'stopped');
+  let scored = 0;
+  const listener = (e: RunEvent): void => {
+    if (e.type === 'evaluation' && ++scored === 3) stop.abort(new Error('enough'));
+  };
+  await expect(compareMethods(config, { ...options, out, signal: stop.signal, listener })).rejects.toThrow();
+  expect(existsSync(join(out, 'results.csv'))).toBe(false);
+  const types: string[] = [];
+  const { results } = await compareMethods(config, { ...options, out, listener: (e) => void types.push(e.type) });
+  expect(types).toContain('resumed');
+  const figures = (r: CellResult) => ({ accuracy: r.accuracy, flops: r.flops, curve: r.curve, front: r.front, scorings: r.scorings });
+  expect(results.map(figures)).toEqual(alone.results.map(figures));
+}, 60_000);
+
+test('what cannot run is a line of the report; other settings in the same folder are refused', async () => {
+  const out = join(folder, 'odd');
+  const one = { methods: ['uniform'], seeds: [1], folder, out };
+  const { results, failures, files } = await compareMethods(configSchema.parse({ ...input, model: 'absent.onnx' }), one);
+  expect(results).toEqual([]);
+  expect(failures).toHaveLength(1);
+  expect(readFileSync(files.report, 'utf8')).toMatch(/## Not run\n\n- uniform, seed 1: .*absent\.onnx/);
+  const ours = await compareMethods(config, one);
+  expect(ours.results.map((r) => r.method)).toEqual(['uniform']);
+  const refused = await compareMethods(configSchema.parse({ ...input, goal: { flops: 0.7 } }), one);
+  expect(refused.failures[0].error).toMatch(/belongs to a comparison with other settings.*--out/);
+}, 60_000);
+
+const candidate = (accuracy: number, macs: number, more: Partial<{ partial: boolean; stage: 'prune' | 'quantize' }> = {}): RunEvent =>
+  ({
+    type: 'candidate',
+    seconds: 7,
+    candidate: { stage: 'prune', partial: false, origin: 'agent', accuracy, images: 50, cost: { macs, weightBytes: macs }, ...more },
+  }) as unknown as RunEvent;
+
+test('the best is counted from complete candidates within the goal', () => {
+  const original = { type: 'original', candidate: { images: 50, cost: { macs: 100, weightBytes: 100 } } } as unknown as RunEvent;
+  const scored = { type: 'evaluation' } as RunEvent;
+  const events = [
+    original,
+    scored,
+    candidate(0.9, 80),
+    scored,
+    candidate(0.95, 50, { partial: true }),
+    scored,
+    candidate(0.6, 40),
+    scored,
+    scored,
+    candidate(0.7, 50),
+    scored,
+    candidate(0.65, 50),
+    candidate(0.99, 10, { stage: 'quantize' }),
+  ];
+  const found = searchOf(events, { goal: { flops: 0.5 } as Config['goal'] });
+  expect(found.curve).toEqual([
+    [3, 0.6],
+    [5, 0.7],
+  ]);
+  expect(found).toMatchObject({ searchAccuracy: 0.7, scoringsToBest: 5, secondsToBest: 7, searchImages: 50 });
+  expect(found.front.map((p) => p.accuracy)).toEqual([0.6, 0.7, 0.9]);
+});
+
+test('medians, spread and paired wins', () => {
+  expect(spread([3, 1, 2])).toEqual({ median: 2, low: 1, high: 3 });
+  expect(spread([4, 1])).toEqual({ median: 2.5, low: 1, high: 4 });
+  const row = (method: string, seed: number, accuracy: number) =>
+    ({ method, seed, accuracy, ms1: null, scoringsToBest: null, secondsToBest: null, front: [] }) as unknown as CellResult;
+  const rows = [row('a', 1, 0.8), row('a', 2, 0.9), row('a', 3, 0.7), row('random-search', 1, 0.7), row('random-search', 2, 0.9)];
+  const [first, second] = summarize(rows);
+  expect(first).toMatchObject({ method: 'a', seeds: 3, accuracy: { median: 0.8 }, wins: [{ over: 'random-search', won: 1, of: 2 }] });
+  expect(second).toMatchObject({ method: 'random-search', wins: [], ms1: null });
+  expect(comparisonCsv([{ ...rows[0], run: 'a,"b"' }])).toContain('"a,""b"""');
+  expect(frontsChart([])).toContain('nothing was measured');
+});
