@@ -5,8 +5,11 @@ import { randomRatios, randomSearch, uniform } from './baselines';
 import { cacp } from './cacp';
 import { criterionMethods } from './criteria';
 import { crl } from './crl';
+import { deepCompression } from './deep-compression';
 import { evolutionary } from './evolutionary';
 import { greedy } from './greedy';
+import { lotteryMdp } from './lottery-mdp';
+import { lotteryTicket } from './lottery-ticket';
 import type { Method } from './method';
 import { purl } from './purl';
 import { rlp } from './rlp';
@@ -20,9 +23,12 @@ export const methods: readonly Method[] = [
   rlp,
   cacp,
   crl,
+  lotteryMdp,
   uniform,
   randomRatios,
   ...criterionMethods,
+  lotteryTicket,
+  deepCompression,
   randomSearch,
   evolutionary,
   greedy,

@@ -21,7 +21,7 @@ const VERSION = 1;
 const HEADER_BYTES = 12;
 /** Widths of a step that are tried; the shortest result is taken. (The paper: 8 bits for convolutions, 5 for full connections.) */
 const GAP_BITS = [2, 3, 4, 5, 6, 7, 8];
-/** A tensor with more different values has no code book. */
+/** A tensor with more different values has no code book, nor has one whose book would be larger than what it saves. */
 const LARGEST_BOOK = 2 ** 16;
 
 export const isDeepCompressed = (head: Uint8Array): boolean =>
@@ -44,7 +44,8 @@ interface CodedTensor {
 
 /**
  * The model as a file in which these float32 weights are coded; everything else of it is kept as it is, and compressed as text is (deflate).
- * Zeros of either sign come back as 0. Weights with more than 65,536 different values stay floats in any coding.
+ * Zeros of either sign come back as 0.
+ * Weights with more than 65,536 different values, or almost as many as weights, stay floats in any coding.
  */
 export function encodeModel(model: Model, weights: Iterable<string>, coding: Coding): Uint8Array {
   const initializers = new Map(model.graph.initializers);
@@ -93,7 +94,9 @@ function encodeTensor(tensor: Tensor, wanted: Coding): CodedTensor {
   const values = tensor.floats();
   const kept = values.filter((v) => v !== 0);
   const book = Float32Array.from(new Set(kept)).sort();
-  const coding = book.length > LARGEST_BOOK ? 'floats' : wanted;
+  // A book with almost as many values as there are weights is no saving.
+  const coding =
+    book.length > LARGEST_BOOK || 32 * book.length + kept.length * indexBits(book.length) >= 32 * kept.length ? 'floats' : wanted;
   const gapBits = GAP_BITS.reduce((a, b) => (bitsOfGaps(values, coding, b) < bitsOfGaps(values, coding, a) ? b : a));
   return encodeWith(tensor, { values, kept, book, coding, gapBits });
 }

@@ -12,6 +12,7 @@ import { diskSizes, quantizeLayers, quantizeModel } from '../quantization/write-
 import { accuracyOf } from '../runtime/evaluate';
 import { CompressionActor } from './actor';
 import { rebuildFiltered } from './filter-stage';
+import { rebuildRows } from './lottery-mdp-stage';
 import { type Prepared, prepare } from './prepare';
 import { RunFolder } from './run-folder';
 import { readRunSnapshot } from './snapshot';
@@ -81,6 +82,10 @@ async function rebuilt(candidate: Candidate, config: Config, prepared: Prepared,
       threads,
     });
   }
+  // Rounds of a method that trains are kept as they were scored.
+  const kept = folder.checkpoint(`${candidate.id}.onnx`);
+  if (existsSync(kept)) return loadModel(kept);
+  if (findMethod(config.method.name).space === 'rows') return rebuildRows(candidate.policy, { config, prepared });
   if (findMethod(config.method.name).space === 'weights') return parseModel(await rebuildMasked(candidate.policy, config, prepared));
   if (findMethod(config.method.name).space === 'filters') return rebuildFiltered(candidate.policy, { config, prepared, folder });
   const { seed } = config;

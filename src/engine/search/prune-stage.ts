@@ -29,6 +29,12 @@ export interface PruneStageResult extends StageResult {
   readonly policy: Policy;
   /** What was found for each target, where the method serves several (CACP): built, not trained, in `best/untrained-flops-SHARE.onnx`. */
   readonly targets: readonly TargetResult[];
+  /** True where the method has trained the model itself: no recovery follows. */
+  readonly trained?: boolean;
+  /** Bytes of the coded weights on disk, where the method codes them: stage 2 is then done. */
+  readonly storedBytes?: number;
+  /** Lines of the report about what only this method has. */
+  readonly section?: readonly string[];
 }
 
 /** Searches prune ratios and builds the best policy. @throws UserError where no group can be pruned or the goal is out of reach */

@@ -11,6 +11,7 @@ import { loadTensorBackend } from '../agents/tensor-backend';
 import { BatchPipeline } from '../data/batches';
 import { UserError } from '../errors';
 import { foldBatchNorm } from '../graph/passes/fold-batch-norm';
+import { masksWeights } from '../methods/method';
 import { findMethod } from '../methods/registry';
 import { withMethodSettings } from '../methods/settings';
 import { saveModel } from '../onnx/file';
@@ -246,14 +247,19 @@ async function phases(context: RunContext): Promise<RunResult> {
   };
 
   let targets: readonly TargetResult[] = [];
-  if (config.stages.prune) {
+  let storedBytes: number | undefined;
+  let section: readonly string[] = [];
+  // Deep Compression is one stage, of which either half may be off.
+  if (config.stages.prune || findMethod(config.method.name).space === 'codes') {
     const stage = await stageOne(context);
     scorings.prune = { scorings: stage.scorings, completePolicies: stage.completePolicies, updates: stage.updates };
     policy = stage.policy;
     reward = stage.best?.reward ?? 0;
     targets = stage.targets;
+    ({ storedBytes, section = [] } = stage);
     if (stage.end !== 'complete') reason = stage.end;
     const make = async (): Promise<Model> => {
+      if (stage.trained) return stage.model;
       const adjusted = await withBetterStatistics(context, stage.model);
       recorder.phase('recover', config.recovery.epochs);
       let recovered = (await recover(context, adjusted)).model;
@@ -266,7 +272,7 @@ async function phases(context: RunContext): Promise<RunResult> {
 
   model = foldBatchNorm(model).model;
   let layers: QuantizedLayer[] = [];
-  if (config.stages.quantize) {
+  if (config.stages.quantize && storedBytes === undefined) {
     const stage = await quantizeStage(context, model, policy);
     scorings.quantize = { scorings: stage.scorings, completePolicies: stage.completePolicies, updates: stage.updates };
     policy = { ...policy, bits: stage.bits };
@@ -276,10 +282,10 @@ async function phases(context: RunContext): Promise<RunResult> {
     ({ model, layers } = await fineTunedAtBits(context, model, layers));
   }
 
-  const result = await finish(context, model, layers, policy, reward);
+  const result = await finish(context, model, layers, policy, reward, storedBytes);
   recorder.candidate(result.candidate);
   const goalMet = meetsGoal(context, result);
-  writeReport(context, result, { goalMet, reason, scorings, targets });
+  writeReport(context, result, { goalMet, reason, scorings, targets, section });
   folder.writeJson(folder.checkpoint('finished.json'), { goalMet, reason, result, scorings });
   recorder.write({ type: 'finished', candidate: result.candidate.id, goalMet, reason, files: [result.after.path, folder.report] });
   return { folder: folder.path, result, goalMet, reason, scorings };
@@ -351,7 +357,7 @@ async function withBetterStatistics(context: RunContext, model: Model): Promise<
 function meetsGoal({ config, prepared }: RunContext, { before, after }: FinalResult): boolean {
   const { goal } = config;
   // Masks change only what is left of the weights, so that is what the goal limits.
-  const masked = findMethod(config.method.name).space === 'weights';
+  const masked = masksWeights(findMethod(config.method.name));
   const within = (value: number, limit: number | undefined, original: number): boolean =>
     limit === undefined || value <= (limit <= 1 ? limit * original : limit) * (1 + 1e-9);
   return (

@@ -1,6 +1,9 @@
 /** Stage 1 in the form that the method decides in. */
 import { findMethod } from '../methods/registry';
+import { deepCompressionStage } from './deep-compression-stage';
 import { filterStage } from './filter-stage';
+import { lotteryMdpStage } from './lottery-mdp-stage';
+import { lotteryTicketStage } from './lottery-ticket-stage';
 import { type PruneStageResult, pruneStage } from './prune-stage';
 import type { RunContext } from './run-context';
 import { weightMaskStage } from './weight-mask-stage';
@@ -9,6 +12,12 @@ export function stageOne(context: RunContext): Promise<PruneStageResult> {
   switch (findMethod(context.config.method.name).space) {
     case 'weights':
       return weightMaskStage(context);
+    case 'rows':
+      return lotteryMdpStage(context);
+    case 'tickets':
+      return lotteryTicketStage(context);
+    case 'codes':
+      return deepCompressionStage(context);
     case 'filters':
       return filterStage(context);
     default:

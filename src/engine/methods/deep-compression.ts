@@ -1,0 +1,15 @@
+/** Deep Compression: magnitude pruning, shared weights, Huffman coding; no agent decides. */
+import { uniform } from './baselines';
+import type { Method } from './method';
+
+export const deepCompression: Method = {
+  name: 'deep-compression',
+  title: 'Deep Compression',
+  description: 'Weights are pruned by magnitude and retrained, share a few values a layer by k-means, and are Huffman coded.',
+  source:
+    'baseline; Han, Mao, Dally 2016, Deep Compression: Compressing Deep Neural Networks with Pruning, Trained Quantization and Huffman Coding',
+  credit: 'episode',
+  episodes: 1,
+  space: 'codes',
+  createAgent: uniform.createAgent,
+};
