@@ -46,7 +46,9 @@ function infer({ node, inputs }: InferContext): ValueType[] {
   const r = inputs[INPUT.r]?.shape;
   if (x && x.length !== 3)
     throw new UserError(`its input '${node.inputs[0]}' has the shape [${x.join(', ')}], not [steps, samples, features]`);
-  const hidden = attr.int(node, 'hidden_size', 0) || r?.[SUMMED_AXIS] || '';
+  const hidden = attr.int(node, 'hidden_size', 0) || (r?.[SUMMED_AXIS] ?? '');
+  if (typeof hidden === 'number' && hidden < 1)
+    throw new UserError(`it has ${hidden} hidden units`, 'The file is damaged; export it again.');
   const expect = (input: number, what: string, shape: Shape): void => {
     const given = inputs[input]?.shape;
     const misfit = given?.some((d, axis) => typeof d === 'number' && typeof shape[axis] === 'number' && d !== shape[axis]);

@@ -97,6 +97,9 @@ export function parts(b: GraphBuilder, x: Value, count: number, axis: number): V
 
 type Context = Pick<GradientContext, 'node' | 'b' | 'inputs' | 'wants'>;
 
+/** Every step is some dozens of nodes of the training graph. */
+const MOST_STEPS = 2048;
+
 const NEXT_STEP = 'Freeze the layers before it, or do without fine-tuning (recovery.epochs: 0).';
 
 /**
@@ -117,6 +120,11 @@ export function unrolled(context: Context, kind: CellKind): TrainingForm {
   const first = samplesFirst(node);
   const x = first ? transpose(b, given, [1, 0, 2]) : given;
   const [steps, samples, features] = x.shape;
+  if (steps > MOST_STEPS)
+    throw new UserError(
+      `${label} runs over ${steps} steps; more than ${MOST_STEPS} are not written out for training`,
+      'Train on shorter sequences.',
+    );
   requireWholeSequences(context, label, steps);
   const direction = directionOf(node);
   const reversed = direction === 'bidirectional' ? [false, true] : [direction === 'reverse'];

@@ -186,9 +186,12 @@ describe('shapes', () => {
       "its recurrent weight 'R' has the shape [1, 12, 2] where [1, 12, 3] belongs",
     ],
     ['the bias of one half', { B: [1, 4 * HIDDEN] }, "its bias 'B' has the shape [1, 12] where [1, 24] belongs"],
+    ['no hidden units', { R: [1, 0, 0] }, 'it has 0 hidden units'],
     ['an input without steps', { X: [SAMPLES, FEATURES] }, "its input 'X' has the shape [3, 4], not [steps, samples, features]"],
   ])('refuses %s', (_, changed: Record<string, number[]>, message) => {
-    const { node, inputs } = placeInputs(caseOf({ opType: 'LSTM', name: '' }));
+    // Where the attribute does not say, R does.
+    const attributes: Record<string, AttributeValue> = changed['R']?.[2] === 0 ? { hidden_size: 0 } : {};
+    const { node, inputs } = placeInputs(caseOf({ opType: 'LSTM', name: '', attributes }));
     const types = inputs.map((v) => v && { type: v.type, shape: changed[v.name] ?? v.shape });
     expect(() => findOperator('LSTM')!.infer({ node, opset: 17, inputs: types })).toThrow(message);
   });
@@ -262,6 +265,12 @@ describe('what cannot be trained through is said', () => {
     ['an unknown direction', { direction: 'sideways' }, "it runs in the direction 'sideways'"],
   ])('%s', (_, attributes, message) => {
     expect(() => build(caseOf({ opType: 'LSTM', name: '', attributes }))).toThrow(message);
+  });
+
+  test('sequences too long to be written out', () => {
+    const usual = caseOf({ opType: 'RNN', name: '' });
+    const long = usual.inputs.map((i) => (i?.name === 'X' ? { ...i, shape: [2049, 1, FEATURES] } : i));
+    expect(() => build({ ...usual, inputs: long })).toThrow("RNN 'output_0' runs over 2049 steps");
   });
 
   test('lengths of single samples, unless they are those of all', () => {
