@@ -165,6 +165,18 @@ const gates = (opType: string, n: number, options: Options = {}): NamedGradientC
   });
 const recurrentCases: readonly NamedGradientCase[] = [gates('LSTM', 4), gates('GRU', 3), gates('RNN', 1)];
 
+const attentionCases: readonly NamedGradientCase[] = [
+  row('Attention', [x([2, 4, 5]), named('W', [5, 18]), named('B', [18])], { domain: 'com.microsoft', attributes: { num_heads: 3 } }),
+  row('MultiHeadAttention', [named('Q', [2, 4, 6]), named('K', [2, 5, 6]), named('V', [2, 5, 9])], {
+    domain: 'com.microsoft',
+    attributes: { num_heads: 3 },
+  }),
+  row('Attention', [named('Q', [2, 4, 6]), named('K', [2, 5, 6]), named('V', [2, 5, 9])], {
+    opset: 23,
+    attributes: { q_num_heads: 3, kv_num_heads: 3 },
+  }),
+];
+
 const clear = (shape: readonly number[]): Partial<InputCase> => ({ data: spread(shape, -4, 4) });
 const poolingCases: readonly NamedGradientCase[] = [
   row('MaxPool', [x([2, 2, 4, 6], clear([2, 2, 4, 6]))], { attributes: { kernel_shape: [2, 2], strides: [2, 2] } }),
@@ -274,6 +286,7 @@ export const gradientCases: readonly NamedGradientCase[] = [
   ...normalizationCases,
   ...poolingCases,
   ...recurrentCases,
+  ...attentionCases,
   ...reductionCases,
   ...shapeCases,
   ...placeCases,
