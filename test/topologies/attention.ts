@@ -143,4 +143,20 @@ export const attentionTopologies = [
     },
     { ...ROWS, frozen: { embed: "LayerNormalization 'norm1' normalises over them: removing one would change all others" } },
   ),
+  topology(
+    'fused attention',
+    'embed → Attention (projections inside) → relu → q, k, v → MultiHeadAttention with bias → out → mean → fc',
+    { embed: 8, attention: 4, mid: 7, q: 2, out: 6 },
+    (n) => {
+      const fused = (opType: string, name: string, inputs: Value[], count: number): Value =>
+        n.op(opType, name, inputs, { num_heads: count }, 'com.microsoft');
+      const x = n.relu('relu1', n.linear('embed', n.input(6, 16), 8));
+      const own = [n.weights('attention.weight', [8, 36], 0.4), n.weights('attention.bias', [36], 0.3)];
+      const y = n.relu('relu2', n.linear('mid', fused('Attention', 'attention', [x, ...own], 4), 7));
+      const project = (name: string, width: number): Value => n.op('MatMul', name, [y, n.weights(`${name}.weight`, [7, width], 0.4)]);
+      const parts = [project('q', 8), project('k', 8), project('v', 6), n.weights('bias', [22], 0.3)];
+      return classes(n, n.linear('out', fused('MultiHeadAttention', 'heads', parts, 2), 6));
+    },
+    ROWS,
+  ),
 ];

@@ -193,8 +193,13 @@ export function costAfter(model: Model, groups: readonly ChannelGroup[], inferre
       macTerms.push({ factor: (macs * tensor.size) / recurrentSize, axes: axesOf(tensor.name, tensor.dims.length) });
     if (macs > 0 && recurrent.length === 0) {
       const out = node.outputs[0];
+      // Attention with its projections inside: these follow both axes of their weight, the scores and sums only the heads.
+      const projection = node.opType === 'Attention' && node.domain !== '' ? model.graph.initializers.get(node.inputs[1]) : undefined;
+      const positions = projection ? Number(inferred.types.get(node.inputs[0])?.shape?.[1] ?? 1) : 0;
+      const projected = projection ? positions * projection.size : 0;
+      if (projection) macTerms.push({ factor: projected, axes: axesOf(projection.name, 2) });
       macTerms.push({
-        factor: macs,
+        factor: macs - projected,
         axes: [...axesOf(out, inferred.types.get(out)?.shape?.length ?? 0), ...summedAxes(model, node, inferred, axesOf)],
       });
     }
