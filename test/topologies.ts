@@ -6,6 +6,7 @@ import { normalize } from '../src/engine/graph/passes/normalize';
 import { Tensor } from '../src/engine/onnx/tensor';
 import type { Value } from '../src/engine/ops/builder';
 import { attentionTopologies } from './topologies/attention';
+import { decoderTopologies } from './topologies/decoders';
 import { mobileTopologies } from './topologies/mobile';
 import { type Topology, topology } from './topologies/network';
 import { recurrentTopologies } from './topologies/recurrent';
@@ -159,4 +160,4 @@ const makers = [
 
 /** Every topology, with weights drawn from `seed`. */
 export const topologies = (seed = 1): Topology[] =>
-  [...makers, ...mobileTopologies, ...attentionTopologies, ...recurrentTopologies].map((make) => make(seed));
+  [...makers, ...mobileTopologies, ...attentionTopologies, ...recurrentTopologies, ...decoderTopologies].map((make) => make(seed));
