@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { topologies } from '../../../test/topologies';
 import { lenet5 } from '../architectures/lenet5';
 import { quantizableLayers } from '../graph/layers';
 import { loadModel } from '../onnx/file';
@@ -102,4 +103,23 @@ describe('layers without a bias', () => {
     const out = await scores(await quantizeModel(bare, quantizeLayers(bare, { conv1: 8, conv2: 8 }), { activations: 'u8', calibration }));
     expect(distance(out, await scores(bare))).toBeLessThan(0.03);
   });
+});
+
+describe('layers that share a weight', () => {
+  const shared = topologies().find((t) => t.name === 'shared weights')!;
+  const samples = { inputs: Float32Array.from({ length: 6 * 192 }, () => random.normal()), shape: shared.input.slice(1), count: 6 };
+  const answers = async (m: Model): Promise<Float32Array> => (await predict(m, scoringSignature(m), samples, { threads: 1 })).scores;
+
+  it.each(['float', 'u8'] as const)(
+    'export it once, with the codes that candidates are scored with: %s activations',
+    async (activations) => {
+      const bits = { stem: 8, first: 3, second: 8, fc: 8 };
+      const layers = quantizeLayers(shared.model, bits);
+      expect(layers.map(({ layer }) => layer.name)).toEqual(['stem', 'second', 'fc']);
+      const scored = quantizableLayers(shared.model).map((l) => quantizeLayer(shared.model, l, bits[l.name as keyof typeof bits]));
+      const written = await quantizeModel(shared.model, layers, { activations, calibration: samples });
+      const expected = await answers(withDequantizedWeights(shared.model, scored));
+      expect(distance(await answers(written), expected)).toBeLessThan(activations === 'float' ? 1e-6 : 0.05);
+    },
+  );
 });
