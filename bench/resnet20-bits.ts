@@ -45,7 +45,7 @@ export async function run(args: BenchArguments): Promise<void> {
         stages: { prune: false, quantize: true },
         search: { episodes: Number(args.options['episodes'] ?? 60), actors: 2 },
         quantization: { averageBits: Number(args.options['bits'] ?? 4.5), epochs: 1, activations: 'float' },
-        recovery: { distillation: { weight: 0.7, temperature: 3 } },
+        recovery: { distillation: { weight: 1, temperature: 4 } },
         seed,
       });
       const { result, scorings } = await startRun(config, { folder: work, dataFolder: data, threads: threadFiles });

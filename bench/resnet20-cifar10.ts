@@ -11,7 +11,7 @@ import { loadModel, modelBytes } from '../src/engine/onnx/file';
 import { accuracyOf } from '../src/engine/runtime/evaluate';
 import { measureLatency } from '../src/engine/runtime/latency';
 import { prepare } from '../src/engine/search/prepare';
-import { trainingBatches, tuningOptions } from '../src/engine/search/recover';
+import { trainingBatches, tuningOptions, withHints } from '../src/engine/search/recover';
 import { startRun } from '../src/engine/search/run';
 import type { RunContext } from '../src/engine/search/run-context';
 import { fitModel } from '../src/engine/training/fit';
@@ -83,19 +83,23 @@ function searchConfig(model: string, method: string, flops: number, scorings: nu
   });
 }
 
-/** The chosen network of seed 1 after 1 and 3 epochs: crop and flip, distillation from the original, cosine schedule. */
+/** The chosen network of seed 1 after 1 and 3 epochs: crop and flip, distillation with hints from the original, cosine schedule. */
 async function fineTune(args: BenchArguments, file: string, data: string, method: string, pruned: string): Promise<void> {
   for (const epochs of [1, 3]) {
     const config = configSchema.parse({
       model: file,
       data: { name: 'cifar10', normalization: IMAGENET, augmentation: { crop: 4, flip: true } },
-      recovery: { epochs, learningRate: 0.02, distillation: { weight: 0.7, temperature: 3 } },
+      recovery: { epochs, learningRate: 0.03, distillation: { weight: 1, temperature: 4, hints: 100 } },
     });
     const prepared = await prepare(config, { folder: '.', dataFolder: data });
     const started = performance.now();
     const context = { config, prepared, recorder: { update: () => {} }, threads: threadFiles } as unknown as RunContext;
     const source = trainingBatches(context, 'recovery')!;
-    const { model } = await fitModel(loadModel(pruned), source, tuningOptions(context, epochs, config.recovery.learningRate));
+    const { model } = await fitModel(
+      loadModel(pruned),
+      source,
+      withHints(context, tuningOptions(context, epochs, config.recovery.learningRate)),
+    );
     await source.close();
     const accuracy = await accuracyOf(model, prepared.data.report);
     const seconds = (performance.now() - started) / 1000;

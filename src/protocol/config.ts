@@ -24,6 +24,7 @@ export const METHOD_NAMES = [
   'episodic-ppo',
   'amc',
   'purl',
+  'n2n',
   'rlp',
   'cacp',
   'crl',
@@ -453,6 +454,11 @@ const recoverySchema = z
       .strictObject({
         weight: share.default(0.5).describe("Share of the loss that follows the original model's outputs; 0 for none."),
         temperature: positive.default(3).describe('Temperature of the soft targets.'),
+        hints: z
+          .number()
+          .min(0)
+          .default(100)
+          .describe("Weight of the relative error of inner values whose width is untouched, against the original's; 0 for none."),
       })
       .prefault({})
       .describe('Knowledge distillation from the original model.'),

@@ -57,8 +57,7 @@ export function tuningOptions(context: RunContext, epochs: number, learningRate:
     loss,
     momentum: recovery.momentum,
     weightDecay: recovery.weightDecay,
-    teachers: distils || recovery.distillation.hints > 0 ? [prepared.model] : undefined,
-    hints: recovery.distillation.hints,
+    teachers: distils ? [prepared.model] : undefined,
     threads: context.cores,
     signal,
     onProgress: (p) =>
@@ -68,6 +67,12 @@ export function tuningOptions(context: RunContext, epochs: number, learningRate:
         secondsLeft: p.secondsLeft,
       }),
   };
+}
+
+/** The original's inner values as targets too (see `training/hints.ts`), for fine-tuning that is to bring the original back. */
+export function withHints({ config, prepared }: RunContext, options: FitOptions): FitOptions {
+  const { hints } = config.recovery.distillation;
+  return hints > 0 ? { ...options, teachers: [prepared.model], hints } : options;
 }
 
 /**
@@ -100,7 +105,7 @@ export async function recover(context: RunContext, model: Model): Promise<Recove
   if (!source || config.recovery.epochs === 0) return { model, before, after: before };
   try {
     const result = await fitModel(model, source, {
-      ...tuningOptions(context, config.recovery.epochs, config.recovery.learningRate),
+      ...withHints(context, tuningOptions(context, config.recovery.epochs, config.recovery.learningRate)),
       ...epochCheckpoints(context, 'recovery'),
       ...(findMethod(config.method.name).space === 'weights' && { masks: heldZeros(model) }),
     });

@@ -94,7 +94,9 @@ export async function fitModel(model: Model, source: BatchSource, options: FitOp
   if (!(Number.isInteger(epochs) && epochs > 0)) throw new RangeError(`epochs must be a whole number above 0, not ${epochs}`);
   signal?.throwIfAborted();
   const rate = typeof options.learningRate === 'function' ? options.learningRate : learningRate(options.learningRate);
-  const values = options.hints && options.teachers?.length ? hintValues(model, options.teachers[0]) : [];
+  // A value that gets noise is not held to the original's.
+  const comparable = options.hints && options.teachers?.length ? hintValues(model, options.teachers[0]) : [];
+  const values = comparable.filter((name) => !options.transforms?.has(name));
   const transforms = new Map([...(options.transforms ?? []), ...(values.length > 0 ? hintTransforms(values, options.hints!) : [])]);
   const trainer = await Trainer.create(model, { ...options, transforms });
   let teacher: Teacher | undefined;
