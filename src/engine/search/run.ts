@@ -17,19 +17,20 @@ import { withMethodSettings } from '../methods/settings';
 import { saveModel } from '../onnx/file';
 import type { Model } from '../onnx/model';
 import { heldZeros } from '../pruning/weight-masks';
-import { type QuantizedLayer, requantize } from '../quantization/quantized-layer';
+import { type QuantizedLayer, requantize, withDequantizedWeights } from '../quantization/quantized-layer';
 import { tuneQuantized } from '../quantization/ste-tuning';
 import { quantizeLayers } from '../quantization/write-quantized';
 import { Random } from '../random';
 import { accuracyOf } from '../runtime/evaluate';
 import { runtimeVersion } from '../runtime/onnxruntime';
 import { reestimateBatchNorm } from '../training/batch-norm';
+import { formatPercent } from './figures';
 import { type FinalResult, finish } from './finish';
 import { readJournal } from './journal';
 import { type Prepared, prepare } from './prepare';
 import { quantizeStage } from './quantize-stage';
 import { Recorder, thisMachine } from './recorder';
-import { epochCheckpoints, recover, trainingBatches, tuningOptions } from './recover';
+import { epochCheckpoints, recover, trainingBatches, tuningOptions, withHints } from './recover';
 import { writeReport } from './report';
 import type { RunContext, StageEnd } from './run-context';
 import { RunFolder } from './run-folder';
@@ -297,7 +298,7 @@ async function fineTunedAtBits(
   model: Model,
   layers: QuantizedLayer[],
 ): Promise<{ model: Model; layers: QuantizedLayer[] }> {
-  const { config, recorder, folder } = context;
+  const { config, recorder, folder, prepared, cores } = context;
   const { epochs, learningRate } = config.quantization;
   if (epochs === 0 || layers.length === 0) return { model, layers };
   const source = trainingBatches(context, 'straight-through');
@@ -306,7 +307,7 @@ async function fineTunedAtBits(
   const scalesPath = folder.checkpoint('scales.json');
   const tune = async (): Promise<Model> => {
     const result = await tuneQuantized(model, layers, source, {
-      ...tuningOptions(context, epochs, learningRate),
+      ...withHints(context, tuningOptions(context, epochs, learningRate)),
       ...epochCheckpoints(context, 'straight-through'),
       masks: heldZeros(model),
       weightDecay: 0,
@@ -321,6 +322,15 @@ async function fineTunedAtBits(
       tuned,
       layers.map((l) => ({ layer: l.layer, weights: { ...l.weights, scales: Float32Array.from(scales[l.layer.name]) } })),
     );
+    const score = (m: Model): Promise<number> => accuracyOf(m, prepared.data.search, { threads: cores, signal: context.signal });
+    const [before, after] = [await score(withDequantizedWeights(model, layers)), await score(tuned)];
+    // As in recovery: training that did harm is not used (a learning rate too high for a network without normalisation layers).
+    if (after < before) {
+      recorder.warning(
+        `straight-through fine-tuning did harm (${formatPercent(before)} became ${formatPercent(after)} on the search samples) and is not used: lower quantization.learningRate`,
+      );
+      return { model, layers };
+    }
     return { model: tuned, layers: tunedLayers };
   } finally {
     await source.close();
