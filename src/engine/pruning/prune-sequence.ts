@@ -14,6 +14,7 @@ import { Random } from '../random';
 import { feedsOf, type SampleLayout } from '../runtime/feeds';
 import type { RuntimeTensor } from '../runtime/onnxruntime';
 import { type Elimination, eliminateChannels } from './backward-elimination';
+import { solveFewSamples } from './few-samples';
 import {
   type ActivationShape,
   activationShape,
@@ -31,6 +32,7 @@ import {
   type LayerSample,
   outputMap,
   planReconstruction,
+  presentWeights,
   type ReconstructionLayer,
   type ReconstructionPlan,
   solveLayer,
@@ -88,6 +90,8 @@ export interface PruneStep {
   readonly fallback?: string;
 }
 
+/** Rows that a layer is sampled at for each of its inputs, where its map has as many positions; with fewer its weights are kept near the present ones. */
+const ROWS_PER_COLUMN = 4;
 /** Images run at a time, and bytes that the values they are matched on may take. */
 const CHUNK = 125;
 const CHUNK_BYTES = 512 * 2 ** 20;
@@ -380,14 +384,17 @@ export class SequentialPruner {
     inputs.forEach((position, i) => {
       if (stay.has(position)) for (let t = 0; t < per; t++) columns.push(i * per + t);
     });
-    const solution = await solveLayer(
-      this.engine,
-      sample,
-      columns,
-      this.options.ridge ?? DEFAULT_RIDGE,
-      layer.rectified ? (this.options.rectifiedRounds ?? 1) : 0,
-    );
     const map = outputMap(layer, work.tensors, outputs);
+    const solution =
+      sample.matrix.rows < ROWS_PER_COLUMN * columns.length
+        ? solveFewSamples(sample.matrix, sample.moments, columns, presentWeights(layer, work.tensors, map, now, outputs))
+        : await solveLayer(
+            this.engine,
+            sample,
+            columns,
+            this.options.ridge ?? DEFAULT_RIDGE,
+            layer.rectified ? (this.options.rectifiedRounds ?? 1) : 0,
+          );
     work.write(writeSolution(layer, work.tensors, solution, map, now, outputs), layer.index);
     rebuilt.push({ layer: layer.name, error: solution.error });
   }
@@ -450,13 +457,20 @@ export class SequentialPruner {
         const shape = shapeOf(layer, value);
         let target = this.targets.get(layer.name);
         if (!target) {
-          const positions = drawPositions(count, this.options.positions ?? 10, shape.height, shape.width, this.random.fork(layer.name));
+          // A wide layer needs more rows than inputs, or its fit is to chance.
+          const perImage = Math.max(this.options.positions ?? 10, Math.ceil((ROWS_PER_COLUMN * this.columnsOf(layer)) / count));
+          const positions = drawPositions(count, perImage, shape.height, shape.width, this.random.fork(layer.name));
           target = { positions, values: new Float32Array(count * positions.perImage * layer.outputs) };
           this.targets.set(layer.name, target);
         }
         sampleOutputs(target.values, value.data as Float32Array, shape, layer.geometry.kind, target.positions, first);
       }
     });
+  }
+
+  /** Inputs of a layer's rows, before anything is cut. */
+  private columnsOf(layer: ReconstructionLayer): number {
+    return this.original.graph.initializers.get(layer.weight)!.dims[layer.inAxis] * columnsPerChannel(layer.geometry);
   }
 
   private get segmentOptions() {

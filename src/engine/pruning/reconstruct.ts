@@ -268,6 +268,29 @@ function toSolution(m: Moments, columns: ArrayLike<number>, weights: Float64Arra
   return { weights, constant, error: energy > 0 ? Math.max(0, 1 - explained / energy) : 0 };
 }
 
+/** The layer's present weights as seen at the target, (inputs × kernel) × outputs: what a solution is compared with, or kept near to. */
+export function presentWeights(
+  layer: ReconstructionLayer,
+  tensors: ReadonlyMap<string, Tensor>,
+  map: OutputMap,
+  inputs: readonly number[],
+  outputs: readonly number[],
+): Float64Array {
+  const weight = tensors.get(layer.weight)!;
+  const { dims } = weight;
+  const data = weight.floats();
+  const kernel = dims.slice(2).reduce((a, b) => a * b, 1);
+  const strideOut = layer.outAxis === 0 ? dims[layer.inAxis] * kernel : 1;
+  const strideIn = layer.outAxis === 0 ? kernel : dims[layer.outAxis];
+  const n = outputs.length;
+  const weights = new Float64Array(inputs.length * kernel * n);
+  inputs.forEach((c, i) => {
+    for (let k = 0; k < kernel; k++)
+      for (let j = 0; j < n; j++) weights[(i * kernel + k) * n + j] = data[outputs[j] * strideOut + c * strideIn + k] * map.factor[j];
+  });
+  return weights;
+}
+
 /**
  * Full-size tensors with the solution written in: kept outputs get the new weights on kept inputs and zero on others.
  * An output that the normalisation multiplies by (nearly) nothing keeps its weights; only its constant term moves.

@@ -39,7 +39,7 @@ export async function activationRanges(
     for (let b = 0; b < batches; b++) {
       const rows = Math.min(BATCH, calibration.count - b * BATCH);
       const feeds = feedsOf(inputs, calibration, calibration.inputs.subarray(b * BATCH * size, (b * BATCH + rows) * size), rows);
-      const result = await session.run(feeds, own);
+      const result = own.length > 0 ? await session.run(feeds, own) : {};
       for (const [name, entry] of seen) {
         const data = (feeds[name] ?? result[name]).data as Float32Array;
         for (const v of data) {
