@@ -7,11 +7,15 @@
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { locateDataset } from '../src/engine/data/locate';
 import { startRun } from '../src/engine/search/run';
 import type { TicketFigures } from '../src/engine/search/ticket-training';
 import { trainBaseline } from '../src/engine/search/train-baseline';
 import { type Config, type ConfigInput, configSchema } from '../src/protocol/config';
 import { type BenchArguments, dataFolder, note, printRow, threadFiles } from './bench';
+
+/** Images that score a search, and as many more of the figures. */
+const HELD_OUT = 5_000;
 
 export interface LotterySettings {
   readonly images: number;
@@ -44,10 +48,10 @@ export async function lotteryRows(data: string, seed: number, settings: LotteryS
       data: {
         name,
         splits: {
-          search: { set: 'train', from: 50_000, count: 5_000 },
-          // Both data sets have 60,000 training images; not every copy of Fashion-MNIST has its test set.
-          report: { set: 'train', from: 55_000 },
-          train: { set: 'train', count: settings.images },
+          // Not every copy of Fashion-MNIST has its test set: the last training images serve both data sets alike.
+          search: { set: 'train', from: -2 * HELD_OUT, count: HELD_OUT },
+          report: { set: 'train', from: -HELD_OUT },
+          train: { set: 'train', count: Math.min(settings.images, locateDataset(name, { dataFolder: data }).train!.count - 2 * HELD_OUT) },
         },
       },
       train: { architecture: 'lenet-300-100', epochs: settings.epochs, learningRate: 0.05, weightDecay: 1e-4 },

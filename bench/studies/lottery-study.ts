@@ -24,7 +24,7 @@ export const lotteryStudy: Study = async ({ data, args }) => {
     return all.length > 1 ? `${median(all).toFixed(2)} (${Math.min(...all).toFixed(2)}–${Math.max(...all).toFixed(2)})` : all[0].toFixed(2);
   };
   return [
-    `LeNet-300-100. Every training: ${epochs} epochs of ${images.toLocaleString('en')} images, SGD, learning rate 0.05 by a cosine, from the initial weights of the seed. The search: ${episodes} episodes of 40`,
+    `LeNet-300-100. Every training: ${epochs} epochs of at most ${images.toLocaleString('en')} images, SGD, learning rate 0.05 by a cosine, from the initial weights of the seed. The search: ${episodes} episodes of 40`,
     `actions, scored on 1,000 images; magnitude pruning in ${rounds} rounds. Accuracies in % of 5,000 images that neither training nor search sees; ${args.seeds > 1 ? `medians (range) of ${args.seeds} seeds` : 'one seed'}. A random mask`,
     'is as sparse in every layer, of whole rows beside rows and of single weights beside weights, and trained alike.',
     '',

@@ -26,7 +26,7 @@ import type { PruneStageResult } from './prune-stage';
 import { epochCheckpoints, trainingBatches, tuningOptions } from './recover';
 import type { RunContext, StageEnd } from './run-context';
 import { savedModel } from './saved-model';
-import { bothAccuracies, enterRound, type MaskableLayer, maskableLayers, sparsityOf } from './ticket-training';
+import { bothAccuracies, enterRound, type MaskableLayer, maskableLayers, sparsityOf, wantedSparsity } from './ticket-training';
 
 interface Options {
   /** Share of all weights that is gone after the last round. */
@@ -44,10 +44,11 @@ interface Options {
 }
 
 /** @throws UserError where an option has another type, or cannot be */
-export function deepCompressionOptions({ config }: Pick<RunContext, 'config'>): Options {
-  const { goal, reward, recovery } = config;
+export function deepCompressionOptions(context: Pick<RunContext, 'config' | 'prepared'>): Options {
+  const { config } = context;
+  const { recovery } = config;
   const options = ownOptions(config.method.options as MethodOptions, {
-    sparsity: goal.params !== undefined && goal.params <= 1 ? 1 - goal.params : reward.targetSparsity,
+    sparsity: wantedSparsity(context),
     rounds: 3,
     epochs: recovery.epochs,
     learningRate: recovery.learningRate,

@@ -24,14 +24,14 @@ export interface RowLayer {
 /**
  * The layers whose rows may go, cut into blocks of about the same number of weights, so that each action removes about as much.
  * The output layer has a row for each class and keeps them all.
- * @param blockWeights weights of one block
+ * @param blockWeights least weights of one block; above 0
  */
 export function rowLayers(model: Model, layers: readonly MaskableLayer[], blockWeights: number): RowLayer[] {
   return layers.flatMap(({ layer, output, most }): RowLayer[] => {
     const tensor = model.graph.initializers.get(layer.weight)!;
     const rows = tensor.dims[layer.outAxis];
     const weightsPerRow = tensor.size / rows;
-    const rowsPerBlock = Math.max(1, Math.round(blockWeights / weightsPerRow));
+    const rowsPerBlock = Math.ceil(blockWeights / weightsPerRow);
     const blocks = Math.floor(Math.min(rows - 1, most * rows) / rowsPerBlock);
     if (output || blocks < 1) return [];
     const weights = tensor.floats();

@@ -1,5 +1,6 @@
 /** What the lottery-ticket methods share: the weights that are rewound to, training with a mask held, random masks, what is written. */
 import { resolve } from 'node:path';
+import { absoluteBudget } from '../../protocol/config';
 import { overrideFor } from '../../protocol/layer-overrides';
 import type { Candidate, ModelCost, Policy } from '../../protocol/policy';
 import { findArchitecture } from '../architectures/registry';
@@ -38,10 +39,11 @@ export interface TicketOptions {
 }
 
 /** The options of the config, with defaults from its other parts. @throws UserError where one has another type or cannot be */
-export function ticketOptions({ config }: Pick<RunContext, 'config'>): TicketOptions {
-  const { train, recovery, goal, reward } = config;
+export function ticketOptions(context: Pick<RunContext, 'config' | 'prepared'>): TicketOptions {
+  const { config } = context;
+  const { train, recovery } = config;
   const options = ownOptions(config.method.options, {
-    sparsity: goal.params !== undefined && goal.params <= 1 ? 1 - goal.params : reward.targetSparsity,
+    sparsity: wantedSparsity(context),
     epochs: train?.epochs ?? Math.max(1, recovery.epochs),
     learningRate: train?.learningRate ?? recovery.learningRate,
     initial: '',
@@ -60,6 +62,21 @@ export function ticketOptions({ config }: Pick<RunContext, 'config'>): TicketOpt
       throw new UserError(`method.options.${name} is ${options[name]}`, `Give a whole number of at least ${least}.`);
   }
   return options;
+}
+
+/**
+ * Share of the maskable weights that has to go: what `goal.params` asks of all parameters, biases included (they stay), else
+ * `reward.targetSparsity`.
+ */
+export function wantedSparsity(context: Pick<RunContext, 'config' | 'prepared'>): number {
+  const { goal, reward } = context.config;
+  if (goal.params === undefined) return reward.targetSparsity;
+  const { params } = context.prepared.costs;
+  const layers = maskableLayers(context);
+  const weights = layers.reduce((sum, l) => sum + l.weights, 0);
+  // A weight more for each layer, as their numbers are rounded.
+  const excess = params - absoluteBudget(goal.params, params) + layers.length;
+  return Math.min(1, Math.max(0, excess / weights));
 }
 
 /** A path of the config's as a path. */
