@@ -73,6 +73,14 @@ export interface FilterSettings {
   readonly learningRate: number;
 }
 
+/** How a method that designs students teaches them. */
+export interface StudentSettings extends CandidateTuning {
+  /** Weight of ‖student − teacher‖² of the scores, beside cross-entropy. */
+  readonly distance: number;
+  /** Share of episodes and scorings in which parts are taken out. */
+  readonly removalShare: number;
+}
+
 export interface Method {
   readonly name: string;
   readonly title: string;
@@ -106,6 +114,8 @@ export interface Method {
   readonly levels?: (config: Config) => LevelsOf;
   /** Absent: candidates are scored untrained. */
   readonly tuning?: (config: Config) => CandidateTuning;
+  /** Space 'student'. */
+  readonly student?: (config: Config) => StudentSettings;
   /** Space 'filters'. */
   readonly filters?: (config: Config) => FilterSettings;
   /** The method that chooses the bits of stage 2, where this one only prunes. Absent: this one. */

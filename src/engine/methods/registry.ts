@@ -11,6 +11,7 @@ import { greedy } from './greedy';
 import { lotteryMdp } from './lottery-mdp';
 import { lotteryTicket } from './lottery-ticket';
 import type { Method } from './method';
+import { n2n } from './n2n';
 import { purl } from './purl';
 import { rlp } from './rlp';
 import { episodicPpo, twoStagePpo } from './two-stage-ppo';
@@ -20,6 +21,7 @@ export const methods: readonly Method[] = [
   episodicPpo,
   amc,
   purl,
+  n2n,
   rlp,
   cacp,
   crl,

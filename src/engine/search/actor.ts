@@ -18,6 +18,7 @@ import type { SampleLayout } from '../runtime/feeds';
 import { measureLatency } from '../runtime/latency';
 import { Trainer } from '../training/trainer';
 import type { WidthDecision } from './prune-environment';
+import { StudentBuilder, type StudentDesign, type StudentTeaching } from './student';
 import type { MaskDecision } from './weight-mask-environment';
 import { type MaskTuning, WeightMaskTrajectory } from './weight-mask-trajectory';
 
@@ -45,6 +46,8 @@ export interface ActorSetup {
   readonly tuning?: { readonly batches: readonly TuningBatch[]; readonly learningRate: number };
   /** Fine-tuning after each layer that is masked; absent: none. */
   readonly masking?: MaskTuning;
+  /** How students are taught; absent: not at all. */
+  readonly student?: StudentTeaching;
 }
 
 /** One batch of training samples, kept in memory so that every policy is tuned on the same ones. */
@@ -66,6 +69,10 @@ export type ActorTask =
   | { readonly kind: 'remove'; readonly removals: ReadonlyArray<readonly [group: string, channels: readonly number[]]> }
   /** The same, returning the model's bytes. */
   | { readonly kind: 'build-removed'; readonly removals: ReadonlyArray<readonly [group: string, channels: readonly number[]]> }
+  /** Build a student and teach it as set up; score it. */
+  | { readonly kind: 'student'; readonly design: StudentDesign }
+  /** The same, returning the model's bytes; as it was cut where teaching it failed. */
+  | { readonly kind: 'build-student'; readonly design: StudentDesign }
   /** The model with these bits as it would be written: codes, float activations. */
   | { readonly kind: 'export'; readonly bits: Readonly<Record<string, number>> }
   /** Quantise the weights of these layers, score the result. */
@@ -85,6 +92,7 @@ export class CompressionActor {
   private readonly quantized = new Map<string, QuantizedLayer>();
   private masked?: WeightMaskTrajectory;
   private groups?: readonly ChannelGroup[];
+  private builder?: StudentBuilder;
 
   constructor(private readonly setup: ActorSetup) {
     this.model = parseModel(setup.model);
@@ -108,6 +116,12 @@ export class CompressionActor {
         return { accuracy: await accuracyOf(this.without(task.removals), this.setup.scoring, { threads: 1 }) };
       case 'build-removed':
         return { model: modelBytes(this.without(task.removals)) };
+      case 'student': {
+        const student = await this.students().taught(task.design);
+        return { accuracy: student ? await accuracyOf(student, this.setup.scoring, { threads: 1 }) : 0 };
+      }
+      case 'build-student':
+        return { model: modelBytes((await this.students().taught(task.design)) ?? this.students().cut(task.design)) };
       case 'export': {
         const layers = this.quantizedLayers(task.bits);
         return { model: modelBytes(layers.length > 0 ? exportQuantized(this.model, { layers }) : this.model) };
@@ -126,6 +140,11 @@ export class CompressionActor {
   private without(removals: ReadonlyArray<readonly [group: string, channels: readonly number[]]>): Model {
     this.groups ??= findChannelGroups(this.model).groups;
     return removeChannels(this.model, new Map(removals), this.groups);
+  }
+
+  private students(): StudentBuilder {
+    this.builder ??= new StudentBuilder(this.model, this.setup.student);
+    return this.builder;
   }
 
   private trajectory(): WeightMaskTrajectory {

@@ -16,6 +16,7 @@ import { rebuildRows } from './lottery-mdp-stage';
 import { type Prepared, prepare } from './prepare';
 import { RunFolder } from './run-folder';
 import { readRunSnapshot } from './snapshot';
+import { designOf, studentActorSetup } from './student-stage';
 import { taylorScoresFor } from './taylor-scores';
 import { rebuildMasked } from './weight-mask-stage';
 
@@ -88,6 +89,10 @@ async function rebuilt(candidate: Candidate, config: Config, prepared: Prepared,
   if (findMethod(config.method.name).space === 'rows') return rebuildRows(candidate.policy, { config, prepared });
   if (findMethod(config.method.name).space === 'weights') return parseModel(await rebuildMasked(candidate.policy, config, prepared));
   if (findMethod(config.method.name).space === 'filters') return rebuildFiltered(candidate.policy, { config, prepared, folder });
+  if (findMethod(config.method.name).space === 'student') {
+    const students = new CompressionActor(await studentActorSetup(config, prepared, threads));
+    return parseModel((await students.run({ kind: 'build-student', design: designOf(candidate, prepared) })).model!);
+  }
   const { seed } = config;
   const { selection, reconstruct, refit, positions } = config.pruning;
   const scores = await taylorScoresFor(config, prepared);

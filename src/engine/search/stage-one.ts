@@ -6,6 +6,7 @@ import { lotteryMdpStage } from './lottery-mdp-stage';
 import { lotteryTicketStage } from './lottery-ticket-stage';
 import { type PruneStageResult, pruneStage } from './prune-stage';
 import type { RunContext } from './run-context';
+import { studentStage } from './student-stage';
 import { weightMaskStage } from './weight-mask-stage';
 
 export function stageOne(context: RunContext): Promise<PruneStageResult> {
@@ -20,6 +21,8 @@ export function stageOne(context: RunContext): Promise<PruneStageResult> {
       return deepCompressionStage(context);
     case 'filters':
       return filterStage(context);
+    case 'student':
+      return studentStage(context);
     default:
       return pruneStage(context);
   }

@@ -24,13 +24,15 @@ export interface WidthStageParts {
   readonly targets: readonly PruneTarget[];
   /** FLOPs of the whole model. */
   readonly flops: WidthCost;
+  /** What was decided before, which is part of every policy. */
+  readonly base?: Pick<Policy, 'removed'>;
   cost(policy: Policy): ModelCost;
   /** Accuracy in [0, 1] of the model with these groups cut; median milliseconds where they are asked for. */
   measure(decisions: readonly WidthDecision[], actor: number): Promise<{ accuracy: number; latency?: number }>;
   readonly keep: StageDefinition['keep'];
 }
 
-export function widthStage({ config, groups, budget, targets, flops, cost, measure, keep }: WidthStageParts): StageDefinition {
+export function widthStage({ config, groups, budget, targets, flops, base, cost, measure, keep }: WidthStageParts): StageDefinition {
   const { bounds, observation } = findMethod(config.method.name);
   const choices = groups.map((g) => g.choices);
   const keptBy = (policy: Policy): number[] => keptChannels(policy, groups);
@@ -63,7 +65,7 @@ export function widthStage({ config, groups, budget, targets, flops, cost, measu
         evaluate: (decisions) =>
           scorer.score(
             `prune:${decisions.map(([g, k]) => `${g}=${k}`).join(',')}`,
-            policyOf(decisions, groups),
+            { ...base, ...policyOf(decisions, groups) },
             decisions.length < groups.length,
             decisions.length - 1,
             actor,

@@ -27,9 +27,10 @@ const binaryEnvironments = [
 
 /**
  * The suite every agent passes. `learns: false` for baselines, which are only held to the contract; `noisy: false` for those that keep the
- * best policy seen, which under noise is the luckiest; `binary: true` for those whose actions are 0 and 1.
+ * best policy seen, which under noise is the luckiest; `binary: true` for those whose actions are 0 and 1;
+ * `patience`: so many times the episodes, random search's as well, for those that learn from whole episodes alone.
  */
-export function describeAgent(name: string, make: MakeAgent, { learns = true, noisy = true, binary = false } = {}): void {
+export function describeAgent(name: string, make: MakeAgent, { learns = true, noisy = true, binary = false, patience = 1 } = {}): void {
   describe(name, () => {
     const all = binary ? binaryEnvironments : environments.filter((e) => noisy || e.label !== 'noisy bandit');
     const solved = SLOW ? all : all.slice(0, 1);
@@ -40,8 +41,8 @@ export function describeAgent(name: string, make: MakeAgent, { learns = true, no
         const regrets: number[] = [];
         const randomRegrets: number[] = [];
         for (const seed of SEEDS) {
-          regrets.push(await regretAfter(environment, make, episodes, seed));
-          randomRegrets.push(await regretAfter(environment, (_, random) => new RandomAgent(random), episodes, seed));
+          regrets.push(await regretAfter(environment, make, patience * episodes, seed));
+          randomRegrets.push(await regretAfter(environment, (_, random) => new RandomAgent(random), patience * episodes, seed));
         }
         const message = `distance to the best value: ${regrets.map((r) => r.toFixed(3))}; random search ${randomRegrets.map((r) => r.toFixed(3))}`;
         expect(mean(regrets), message).toBeLessThan(mean(randomRegrets));
