@@ -56,6 +56,7 @@ const bundles = [
   node('actor-thread', 'src/engine/search/actor-thread.ts'),
   node('sensitivity-thread', 'src/engine/search/sensitivity-thread.ts'),
   node('augment-thread', 'src/engine/data/augment-thread.ts'),
+  node('hdf5-thread', 'src/engine/formats/hdf5-thread.ts'),
   node('bench', 'bench/main.ts'),
   {
     ...shared,

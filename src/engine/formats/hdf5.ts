@@ -1,7 +1,12 @@
-/** HDF5 files in memory, by the HDF Group's library compiled to WebAssembly (h5wasm). */
-import type * as H5 from 'h5wasm';
+/**
+ * HDF5 files in memory. A damaged one can send the library, which knows no time limit, round in circles: where the bundled thread lies
+ * beside this code, files are read there, and reading is given up after a while.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { UserError } from '../errors';
-import { elementCount } from '../onnx/tensor';
+import { damaged, readHdf5Here } from './hdf5-content';
 import type { Weight } from './weights';
 
 /** What is read from an HDF5 file: values by their full path, and attributes of groups. */
@@ -18,89 +23,39 @@ export interface Hdf5Content {
 
 export const HDF5_SIGNATURE = Uint8Array.of(0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a);
 
-let counter = 0;
+/** What the thread is asked, and what it answers: first that it is ready, then the content or what is wrong. */
+export interface Hdf5Request {
+  readonly bytes: Uint8Array;
+  readonly label: string;
+  readonly only?: string;
+}
+export type Hdf5Answer =
+  | { readonly ready: true }
+  | { readonly content: Hdf5Content }
+  | { readonly message: string; readonly hint?: string };
+
+/** Milliseconds that reading may take: for any file, and for each of its megabytes. */
+const PATIENCE = { file: 6000, megabyte: 500 };
 
 /**
  * @param only the root group whose data sets are wanted; undefined: all
  * @throws UserError where the bytes are no HDF5 file
  */
-export async function readHdf5(bytes: Uint8Array, label: string, only?: string): Promise<Hdf5Content> {
-  const h5: typeof H5 = await import('h5wasm');
-  const library = await h5.ready;
-  const { FS } = library;
-  // Otherwise it prints what goes wrong and carries on.
-  library.activate_throwing_error_handler();
-  // The library reads from a file system of its own, in memory.
-  const name = `espalier-${counter++}.h5`;
-  FS.writeFile(name, bytes);
-  try {
-    let file: H5.File;
-    try {
-      file = new h5.File(name, 'r');
-    } catch (cause) {
-      throw damaged(label, cause);
-    }
-    try {
-      return content(h5, file, only);
-    } catch (cause) {
-      throw cause instanceof UserError ? cause : damaged(label, cause);
-    } finally {
-      file.close();
-    }
-  } finally {
-    FS.unlink(name);
-  }
-}
-
-const damaged = (label: string, cause: unknown): UserError =>
-  new UserError(`${label} cannot be read as an HDF5 file`, 'It is damaged or was cut short; copy or save it again.', { cause });
-
-/** More would need more memory than there is; a damaged file may say any number. */
-const MAX_ELEMENTS = 2 ** 29;
-/** Deeper files are not what Keras writes. */
-const MAX_DEPTH = 64;
-
-function content(h5: typeof H5, file: H5.File, only: string | undefined): Hdf5Content {
-  const datasets = new Map<string, Weight>();
-  const groupNames = new Map<string, string>();
-  const visit = (group: H5.Group, path: string, depth: number): void => {
-    if (depth > MAX_DEPTH) throw new UserError(`the group '${path}' lies too deep`, 'Save the model again.');
-    for (const key of group.keys()) {
-      const entry = group.get(key);
-      const at = path === '' ? key : `${path}/${key}`;
-      if (entry instanceof h5.Group) {
-        const name = entry.attrs['name']?.value;
-        if (typeof name === 'string') groupNames.set(at, name);
-        visit(entry, at, depth + 1);
-      } else if (entry instanceof h5.Dataset) {
-        const weight = numeric(entry);
-        if (weight) datasets.set(at, weight);
-      }
-    }
-  };
-  const roots = file.keys();
-  if (only === undefined) visit(file, '', 0);
-  else if (roots.includes(only)) {
-    const group = file.get(only);
-    if (group instanceof h5.Group) visit(group, only, 0);
-  }
-  const attributes = new Map<string, string>();
-  for (const [key, attribute] of Object.entries(file.attrs)) {
-    const { value } = attribute;
-    if (typeof value === 'string') attributes.set(key, value);
-  }
-  return { attributes, roots, datasets, groupNames };
-}
-
-function numeric(dataset: H5.Dataset): Weight | undefined {
-  const dims = dataset.shape ?? [];
-  if (!(elementCount(dims) <= MAX_ELEMENTS))
-    throw new UserError(`the data set '${dataset.path}' of dimensions [${dims.join(', ')}] is too large`, 'Save the model again.');
-  const { value } = dataset;
-  if (value instanceof Float32Array) return { dims, data: value };
-  if (ArrayBuffer.isView(value) && !(value instanceof BigInt64Array) && !(value instanceof BigUint64Array)) {
-    const data = Float32Array.from(value as Float64Array);
-    return data.length === elementCount(dims) ? { dims, data } : undefined;
-  }
-  return typeof value === 'number' ? { dims, data: Float32Array.of(value) } : undefined;
+export function readHdf5(bytes: Uint8Array, label: string, only?: string): Promise<Hdf5Content> {
+  const thread = join(__dirname, 'hdf5-thread.js');
+  if (!existsSync(thread)) return readHdf5Here(bytes, label, only);
+  const worker = new Worker(thread, { workerData: { bytes, label, only } satisfies Hdf5Request });
+  return new Promise<Hdf5Content>((resolve, reject) => {
+    let timer: NodeJS.Timeout | undefined;
+    worker.on('message', (answer: Hdf5Answer) => {
+      if ('content' in answer) resolve(answer.content);
+      else if ('message' in answer) reject(new UserError(answer.message, answer.hint));
+      else timer = setTimeout(() => reject(damaged(label, undefined)), PATIENCE.file + (PATIENCE.megabyte * bytes.byteLength) / 2 ** 20);
+    });
+    worker.on('error', (cause) => reject(damaged(label, cause)));
+    worker.on('exit', () => {
+      clearTimeout(timer);
+      reject(damaged(label, undefined));
+    });
+  }).finally(() => worker.terminate());
 }

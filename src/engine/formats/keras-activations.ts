@@ -100,7 +100,7 @@ export function activate(context: LayerContext, x: Value, setting: Json | undefi
   if (setting === null || setting === undefined) return x;
   if (isObject(setting)) {
     const { class_name: className, config } = setting;
-    const layer = typeof className === 'string' ? activationLayers[className] : undefined;
+    const layer = typeof className === 'string' && Object.hasOwn(activationLayers, className) ? activationLayers[className] : undefined;
     if (layer && isObject(config)) {
       const part = snakeCase(String(className));
       return layer({ ...context, config, inputs: [{ value: x }], op: (o, i, a, p, s) => context.op(o, i, a, within(part, p ?? ''), s) })

@@ -1,6 +1,6 @@
 /** From Keras-style layers and their weights to an ONNX graph; TensorFlow.js, Keras HDF5 and Keras 3 files all come through here. */
 import { UserError } from '../errors';
-import type { Model } from '../onnx/model';
+import type { AttributeValue, Model } from '../onnx/model';
 import { Tensor } from '../onnx/tensor';
 import { GraphBuilder, type Value } from '../ops/builder';
 import { activationLayers } from './keras-activations';
@@ -17,15 +17,24 @@ import {
   refuse,
 } from './keras-context';
 import { mergeLayers } from './keras-merges';
+import { recurrentLayers } from './keras-recurrent';
 import { shapeLayers } from './keras-shapes';
 import { inputShapeOf, isObject, type LayerTopology, type ModelTopology, type TensorReference } from './keras-topology';
 import { weightedLayers, weightOrder } from './keras-weighted';
 import type { Weight, WeightSource } from './weights';
 
-const LAYERS: Readonly<Record<string, LayerReader>> = { ...weightedLayers, ...activationLayers, ...shapeLayers, ...mergeLayers };
+const LAYERS: Readonly<Record<string, LayerReader>> = {
+  ...weightedLayers,
+  ...activationLayers,
+  ...shapeLayers,
+  ...mergeLayers,
+  ...recurrentLayers(() => LAYERS),
+};
 
 /** Layer classes that are read, for documentation and messages. */
 export const readableLayers = (): readonly string[] => ['InputLayer', ...Object.keys(LAYERS)];
+
+const WHOLE = ['int32', 'int64'] as const;
 
 /** Why some layers are not read; anything else that is unknown is a class of the model's author. */
 const REASONS: Readonly<Record<string, string>> = {
@@ -33,14 +42,8 @@ const REASONS: Readonly<Record<string, string>> = {
   TFOpLambda: 'runs a TensorFlow function, which the file does not explain',
   SlicingOpLambda: 'runs a TensorFlow function, which the file does not explain',
   ...Object.fromEntries(
-    ['LSTM', 'GRU', 'SimpleRNN', 'Bidirectional', 'RNN', 'ConvLSTM2D'].map((name) => [
-      name,
-      'is recurrent, which is not read from this format yet',
-    ]),
+    ['RNN', 'ConvLSTM2D', 'StackedRNNCells'].map((name) => [name, 'is recurrent in a way that is not read from this format yet']),
   ),
-  Embedding: 'looks up token numbers, which is not read from this format yet',
-  TimeDistributed: 'wraps another layer, which is not read from this format yet',
-  LayerNormalization: 'is not read from this format yet',
   GroupNormalization: 'is not read from this format yet',
   MultiHeadAttention: 'is not read from this format yet',
 };
@@ -111,7 +114,9 @@ class GraphReader {
         `the model's input '${name}' leaves lengths open: [${shape.map((d) => d ?? '?').join(', ')}]`,
         'Build the model with a fixed input shape and save it again.',
       );
-    return carried(this.b.input(this.unique(name), ['batch', ...graphLengths(lengths as number[], this.layout)]));
+    // Token numbers are whole; everything else is a float.
+    const type = WHOLE.find((t) => t === layer.config['dtype']) ?? 'float32';
+    return carried(this.b.input(this.unique(name), ['batch', ...graphLengths(lengths as number[], this.layout)], type));
   }
 
   /** The outputs of a model for the given inputs; `path` holds the names of the models around it. */
@@ -159,13 +164,26 @@ class GraphReader {
     return [read(this.context(layer, inputs, path, call))];
   }
 
-  private context(layer: LayerTopology, inputs: readonly Carried[], path: readonly string[], call: number): LayerContext {
+  /** @param outer where a wrapper does nothing but what the layer does: its name, which the nodes and, in some files, the weights bear */
+  private context(
+    layer: LayerTopology,
+    inputs: readonly Carried[],
+    path: readonly string[],
+    call: number,
+    outer?: readonly string[],
+  ): LayerContext {
     const { b } = this;
     const own = [...path, layer.name];
-    const base = own.join('/');
+    const base = (outer ?? own).join('/');
     const label = call === 0 ? base : `${base}#${call + 1}`;
     let found: ReadonlyMap<string, Weight> | undefined;
-    const weights = (): ReadonlyMap<string, Weight> => (found ??= this.weights.of(own, weightOrder(layer.className, layer.config)));
+    const weights = (): ReadonlyMap<string, Weight> => {
+      const order = weightOrder(layer.className, layer.config);
+      found ??= this.weights.of(own, order);
+      if (found.size === 0 && outer) found = this.weights.of(outer, order);
+      return found;
+    };
+    const named = (part: string): string => this.unique(part === '' ? label : `${label}/${part}`);
     const described = { layer: base, className: layer.className };
     return {
       ...described,
@@ -175,7 +193,10 @@ class GraphReader {
       layout: this.layout,
       dialect: this.dialect,
       op: (opType, values, attributes = {}, part = '', options = {}) =>
-        b.op(opType, values, attributes, { ...options, name: this.unique(part === '' ? label : `${label}/${part}`) }),
+        b.op(opType, values, possible(described, attributes), { ...options, name: named(part) }),
+      ops: (opType, values, attributes, outputs) => b.ops(opType, values, possible(described, attributes), { outputs, name: named('') }),
+      inner: (name, className, config, whole = false) =>
+        this.context({ name, className, config, calls: [] }, inputs, own, call, whole ? own : undefined),
       weight: (names, dims) => {
         const wanted = typeof names === 'string' ? [names] : names;
         const weight = wanted.map((n) => weights().get(n)).find((w) => w !== undefined);
@@ -228,6 +249,22 @@ class GraphReader {
       this.b.output(value, value.name, ['batch', ...value.shape.slice(1)]);
     }
   }
+}
+
+/** @throws UserError where a setting of the layer is no number that a graph can hold */
+function possible(layer: Pick<LayerContext, 'layer' | 'className'>, attributes: Record<string, AttributeValue | undefined>) {
+  const whole = (v: unknown): boolean => typeof v !== 'number' || Number.isSafeInteger(v);
+  for (const [name, value] of Object.entries(attributes)) {
+    const list: readonly unknown[] = Array.isArray(value) ? value : [value];
+    const float = typeof value === 'object' && 'float' in value ? value.float : 0;
+    if (!list.every(whole) || !Number.isFinite(Math.fround(float)))
+      refuse(
+        layer,
+        `would need the ${name} ${JSON.stringify(typeof value === 'object' && 'float' in value ? float : value)}, which is not possible`,
+        DAMAGED,
+      );
+  }
+  return attributes;
 }
 
 /** The version of Keras that wrote a config, as far as it matters. */

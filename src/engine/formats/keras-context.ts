@@ -44,6 +44,15 @@ export interface LayerContext {
     part?: string,
     options?: OpOptions,
   ): Value;
+  /** Adds a node of several outputs, the first named after the layer. */
+  ops(
+    opType: string,
+    inputs: ReadonlyArray<Value | undefined>,
+    attributes: Record<string, AttributeValue | undefined>,
+    outputs: number,
+  ): Value[];
+  /** A layer inside this one, with weights of its own; `whole` where it does all that this layer does. */
+  inner(name: string, className: string, config: JsonObject, whole?: boolean): LayerContext;
   /** A trained weight by its short name, or by an older one. @throws UserError where it is missing or has other dimensions */
   weight(names: string | readonly string[], dims: readonly number[]): Weight;
   /** Puts a weight into the graph. */

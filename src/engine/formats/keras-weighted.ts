@@ -254,6 +254,10 @@ export function weightOrder(className: string, config: LayerContext['config']): 
       'moving_variance',
     ];
   if (className === 'PReLU') return ['alpha'];
+  if (className === 'Embedding') return ['embeddings'];
+  if (className === 'LayerNormalization')
+    return [...(flagOf(config, 'scale', true) ? ['gamma'] : []), ...(flagOf(config, 'center', true) ? ['beta'] : [])];
+  if (['LSTM', 'GRU', 'SimpleRNN'].includes(className)) return withBias('kernel', 'recurrent_kernel');
   if (className.startsWith('Separable')) return withBias('depthwise_kernel', 'pointwise_kernel');
   return className in weightedLayers ? withBias('kernel') : [];
 }

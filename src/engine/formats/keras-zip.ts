@@ -5,7 +5,7 @@ import { UserError } from '../errors';
 import { headText, type ModelFormat } from './format';
 import { type Hdf5Content, readHdf5 } from './hdf5';
 import { dialectOf, modelFromKeras, parseObject } from './keras-config';
-import { isObject, type ModelTopology, readTopology } from './keras-topology';
+import { isObject, type LayerTopology, type ModelTopology, readTopology } from './keras-topology';
 import type { Weight, WeightSource } from './weights';
 
 const CONFIG = 'config.json';
@@ -82,8 +82,19 @@ class NumberedWeights implements WeightSource {
       const own = named.get(layer.name) ?? `${group}layers/${count === 0 ? base : `${base}_${count}`}`;
       const at = path === '' ? layer.name : `${path}/${layer.name}`;
       this.groups.set(at, own);
+      this.placeHeld(layer, at, own);
       if (layer.inner) this.place(layer.inner, at, `${own}/`);
     }
+  }
+
+  /** Layers that wrappers hold: their groups are named after what they are there. */
+  private placeHeld({ className, config }: LayerTopology, at: string, group: string): void {
+    const layer = config['layer'];
+    const inner = isObject(layer) && isObject(layer['config']) ? layer['config']['name'] : undefined;
+    if (typeof inner !== 'string') return;
+    if (className !== 'Bidirectional') this.groups.set(`${at}/${inner}`, `${group}/layer`);
+    for (const way of ['forward', 'backward'])
+      if (className === 'Bidirectional') this.groups.set(`${at}/${way}_${inner.replace(/^forward_/, '')}`, `${group}/${way}_layer`);
   }
 
   private childrenByName(parent: string): ReadonlyMap<string, string> {
@@ -100,7 +111,8 @@ class NumberedWeights implements WeightSource {
     const group = this.groups.get(path.join('/'));
     const found = new Map<string, Weight>();
     for (const [i, short] of order.entries()) {
-      const weight = group === undefined ? undefined : this.content.datasets.get(`${group}/vars/${i}`);
+      // Recurrent layers keep them in their cell.
+      const weight = this.content.datasets.get(`${group}/vars/${i}`) ?? this.content.datasets.get(`${group}/cell/vars/${i}`);
       if (weight) found.set(short, weight);
     }
     return found;

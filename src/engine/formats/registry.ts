@@ -1,7 +1,7 @@
 /** All file formats Espalier reads: one line each, each loaded when a file of it comes. */
 import { createHash } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
-import { basename, extname, join } from 'node:path';
+import { basename, dirname, extname, join } from 'node:path';
 import { UserError } from '../errors';
 import { saveModel } from '../onnx/file';
 import type { Model } from '../onnx/model';
@@ -45,6 +45,7 @@ export async function formatOf(path: string): Promise<ModelFormat> {
   const formats = await Promise.all(FORMATS.map((f) => f.load()));
   const found = formats.find((f) => f.sniff(path, head)) ?? formats.find((f) => f.extensions.includes(extension));
   if (found) return found;
+  if (/\.pb$/i.test(path)) throw new UserError(`${path} is a TensorFlow graph, which is not read as it is`, savedModelHint(dirname(path)));
   throw new UserError(`${path} is no model of a format that is read`, `Read are ${formatNames()}.`);
 }
 
@@ -63,15 +64,19 @@ export async function modelHash(path: string): Promise<string> {
   return hash.digest('hex');
 }
 
+/** How a SavedModel becomes something that is read. */
+const savedModelHint = (folder: string): string =>
+  `Convert it first: "python -m tf2onnx.convert --saved-model ${folder} --output model.onnx", or "tensorflowjs_converter --input_format=tf_saved_model ${folder} web_model" and name its model.json.`;
+
 function readHead(path: string): Uint8Array {
   if (!existsSync(path)) throw new UserError(`${path}: no such file`, 'Check the path of the model.');
   if (statSync(path).isDirectory()) {
     const model = join(path, 'model.json');
+    if (existsSync(join(path, 'saved_model.pb')))
+      throw new UserError(`${path} is a TensorFlow SavedModel, which is not read as it is`, savedModelHint(path));
     throw new UserError(
       `${path} is a folder, not a model file`,
-      existsSync(model)
-        ? `Name ${basename(model)} in it.`
-        : 'Name the model file in it; a TensorFlow SavedModel is first converted to ONNX (tf2onnx).',
+      existsSync(model) ? `Name ${basename(model)} in it.` : 'Name the model file in it.',
     );
   }
   const head = new Uint8Array(HEAD_BYTES);

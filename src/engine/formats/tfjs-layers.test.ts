@@ -159,6 +159,50 @@ const cases: ReadonlyArray<readonly [name: string, build: () => LayersModel, ope
     ]),
     'Slice',
   ],
+  ['lstm', chain([5, 3], (l) => [l.lstm({ units: 4, recurrentInitializer: 'zeros' })]), 'Transpose LSTM Squeeze'],
+  [
+    'lstm of sequences, then a gru',
+    chain([5, 3], (l) => [
+      l.lstm({ units: 4, returnSequences: true, recurrentActivation: 'sigmoid', recurrentInitializer: 'zeros' }),
+      l.gru({ units: 3, recurrentInitializer: 'zeros' }),
+      l.dense({ units: 2 }),
+    ]),
+    'Transpose LSTM Squeeze Transpose Transpose GRU Squeeze Gemm',
+  ],
+  [
+    'simple recurrent, backwards',
+    chain([5, 3], (l) => [l.simpleRNN({ units: 4, goBackwards: true, activation: 'relu', useBias: false, recurrentInitializer: 'zeros' })]),
+    'Transpose RNN Squeeze',
+  ],
+  ...(['concat', 'sum', 'ave', 'mul'] as const).flatMap((mergeMode) =>
+    [true, false].map(
+      (returnSequences) =>
+        [
+          `both ways, ${mergeMode}${returnSequences ? ', sequences' : ''}`,
+          chain([5, 3], (l) => [
+            l.bidirectional({ layer: l.lstm({ units: 2, returnSequences, recurrentInitializer: 'zeros' }) as never, mergeMode }),
+          ]),
+          '',
+        ] as const,
+    ),
+  ),
+  [
+    'embedding',
+    chain([5], (l) => [l.reLU(), l.embedding({ inputDim: 9, outputDim: 2 }), l.globalAveragePooling1d({})]),
+    'Relu Cast Gather Transpose GlobalAveragePool Flatten',
+  ],
+  ['a layer at every step', chain([5, 3], (l) => [l.timeDistributed({ layer: l.dense({ units: 4, activation: 'relu' }) })]), 'Conv Relu'],
+  [
+    'repeated',
+    chain([3], (l) => [l.repeatVector({ n: 4 }), l.simpleRNN({ units: 2, recurrentInitializer: 'zeros' })]),
+    'Unsqueeze Expand Transpose RNN Squeeze',
+  ],
+  ['layer normalization', chain(image, (l) => [l.layerNormalization({ epsilon: 0.01 })]), 'Transpose LayerNormalization Transpose'],
+  [
+    'layer normalization of rows',
+    chain(image, (l) => [l.flatten(), l.layerNormalization({}), l.dense({ units: 2 })]),
+    'Flatten LayerNormalization Gemm',
+  ],
   ['up-sampling', chain(image, (l) => [l.upSampling2d({ size: [2, 3] })]), 'Resize'],
   ['up-sampling, bilinear', chain(image, (l) => [l.upSampling2d({ size: [2, 2], interpolation: 'bilinear' })]), 'Resize'],
   ['residual', net([image], (l, [x]) => [apply(l.add(), x, apply(l.conv2d({ filters: 3, kernelSize: 1 }), x))]), 'Conv Add'],
@@ -260,13 +304,13 @@ describe('what cannot be read says so', () => {
   const refusals: ReadonlyArray<readonly [name: string, build: () => LayersModel, sentence: string]> = [
     [
       'recurrent',
-      chain([5, 3], (l) => [l.lstm({ name: 'memory', units: 4, recurrentInitializer: 'zeros' })]),
-      "layer 'memory' (LSTM) is recurrent, which is not read from this format yet",
+      chain([5, 3], (l) => [l.lstm({ name: 'memory', units: 4, recurrentInitializer: 'zeros', goBackwards: true, returnSequences: true })]),
+      "layer 'memory' (LSTM) goes backwards and returns the whole sequence, which is not read",
     ],
     [
       'embedding',
-      chain([5], (l) => [l.embedding({ name: 'words', inputDim: 9, outputDim: 2 })]),
-      "layer 'words' (Embedding) looks up token numbers, which is not read from this format yet",
+      chain([5], (l) => [l.embedding({ name: 'words', inputDim: 9, outputDim: 2, maskZero: true })]),
+      "layer 'words' (Embedding) masks token 0, which is not read",
     ],
     [
       'open lengths',
