@@ -159,7 +159,9 @@ async function prepareData(
     );
   }
   const judge = await chooseJudge(config, model, any, options);
-  const normalization = await chooseNormalization(config, model, source, search, options, notes);
+  // A handful of held-out samples would choose by chance; training samples serve this purpose as well.
+  const probe = search.rows.length < FEW_SAMPLES && splits.train ? pick(splits.train, 'train') : search;
+  const normalization = await chooseNormalization(config, model, source, probe, options, notes);
   const scoring = async (split: Split): Promise<ScoringSet> => judge.scoringSet(split, await materialize(split, normalization));
   const searchSet = await scoring(search);
   return {
@@ -209,6 +211,10 @@ async function countClasses(model: Model, dataset: Dataset, options: PrepareOpti
 
 /** Samples on which the usual normalisations are tried. */
 const PROBE = 500;
+/** Fewer held-out samples than these are too few to try them on. */
+const FEW_SAMPLES = 200;
+/** Data sets of grey images, whose normalisation no colours have. */
+const GREY: readonly string[] = ['digits', 'mnist', 'fashion-mnist'];
 
 /**
  * The config's normalisation, or else whichever of the usual ones the model answers best with: a model file does not say how its
@@ -236,7 +242,10 @@ async function chooseNormalization(
   if (!(probe.dataset.inputs instanceof Uint8Array)) return source.normalization;
   const labels = labelsOf(probe);
   let best = { name: 'usual', normalization: source.normalization, accuracy: -1 };
-  const usual = Object.entries(normalizations).filter(([, n]) => n.mean.length === 1 || n.mean.length === probe.dataset.shape[0]);
+  const [channels] = probe.dataset.shape;
+  const usual = Object.entries(normalizations).filter(
+    ([name, n]) => (n.mean.length === 1 || n.mean.length === channels) && !(channels === 3 && GREY.includes(name)),
+  );
   for (const [name, normalization] of [[source.name, source.normalization] as const, ...usual]) {
     const accuracy = await accuracyOf(
       model,
