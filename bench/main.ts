@@ -14,6 +14,8 @@ const benches: Readonly<Record<string, () => Promise<{ run(args: BenchArguments)
   rlp: () => import('./rlp'),
   lottery: () => import('./lottery'),
   studies: () => import('./studies'),
+  ablation: () => import('./ablation'),
+  cacp: () => import('./cacp'),
   sensitivity: () => import('./sensitivity'),
   'mobilenet-v2': () => import('./mobilenet-v2'),
 };
