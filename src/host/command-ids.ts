@@ -20,6 +20,7 @@ export interface CommandArguments {
   'espalier.compressModel': [target?: ModelTarget];
   'espalier.analyzeSensitivity': [target?: ModelTarget];
   'espalier.refreshSensitivity': [];
+  'espalier.openSensitivityReport': [modelPath?: string, configFile?: string];
   'espalier.openModelGraph': [target?: ModelTarget];
   'espalier.newConfig': [target?: ModelTarget];
   'espalier.runConfig': [config?: Uri];

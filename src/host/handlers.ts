@@ -7,6 +7,7 @@ import type { CommandHandlers, DefinitionTarget, ModelTarget, RunTarget } from '
 import { configText } from './compress/choices';
 import { askCompression, type ChosenModel, freeConfigFile, modelOf, pickModel, writeConfig } from './compress/compress-flow';
 import type { Definitions } from './definitions';
+import { runDemo } from './demo';
 import { copyDiagnostics } from './diagnostics/copy-diagnostics';
 import { exportModel } from './export/export-flow';
 import { configLanguage } from './load-config-language';
@@ -20,7 +21,6 @@ import { isActive } from './runs/run-order';
 import type { RunStore } from './runs/run-store';
 import type { SensitivityStore } from './sensitivity/sensitivity-store';
 import { setting } from './settings';
-import { runDemo } from './tasks/demo-task';
 import { openReport } from './text-documents';
 import type { WorkerClient } from './worker-client';
 import { diskPath, findConfigs, requireTrust, shownPath } from './workspace-files';
@@ -51,6 +51,7 @@ export function commandHandlers(services: Services): CommandHandlers {
     'espalier.compressModel': (target) => compressModel(target, services),
     'espalier.analyzeSensitivity': (target) => analyzeSensitivity(target, services),
     'espalier.refreshSensitivity': () => refreshSensitivity(services),
+    'espalier.openSensitivityReport': (modelPath, configFile) => openSensitivityReport(modelPath, configFile, services),
     'espalier.openModelGraph': async (target) => {
       const model = await chooseModel(target, services);
       if (model) panels.open({ modelPath: model.path, ...(model.configFile === undefined ? {} : { configFile: model.configFile }) });
@@ -275,14 +276,33 @@ function scan(request: Parameters<SensitivityStore['scan']>[0], { sensitivities 
   );
 }
 
-/** Measures the model of the active panel or source file again, whatever is cached. */
-async function refreshSensitivity(services: Services): Promise<unknown> {
+/** The model that the active source defines, else that of the active panel or editor. */
+async function analyzedModel(services: Services): Promise<{ readonly modelPath: string; readonly configFile?: string }> {
   const file = vscode.window.activeTextEditor?.document.uri.fsPath;
-  const defined = file === undefined ? [] : await services.definitions.inFile(file);
-  const modelPath = defined[0]?.modelPath ?? services.panels.active?.modelPath;
+  const [defined] = file === undefined ? [] : await services.definitions.inFile(file);
+  const modelPath = defined?.modelPath ?? services.panels.active?.modelPath;
   if (modelPath === undefined)
     throw new HostProblem(vscode.l10n.t('No model is open.'), vscode.l10n.t('Open a model or the source that defines one.'));
-  return scan({ modelPath, refresh: true, ...(defined[0] ? { configPath: defined[0].configFile } : {}) }, services);
+  return { modelPath, ...(defined ? { configFile: defined.configFile } : {}) };
+}
+
+/** Measures the model of the active panel or source file again, whatever is cached. */
+async function refreshSensitivity(services: Services): Promise<unknown> {
+  const { modelPath, configFile } = await analyzedModel(services);
+  return scan({ modelPath, refresh: true, ...(configFile === undefined ? {} : { configPath: configFile }) }, services);
+}
+
+/** The report of what was measured: of the model named, else of the active source or panel. @returns its file */
+async function openSensitivityReport(modelPath: string | undefined, configFile: string | undefined, services: Services): Promise<string> {
+  const { worker } = services;
+  const chosen =
+    modelPath === undefined ? await analyzedModel(services) : { modelPath, ...(configFile === undefined ? {} : { configFile }) };
+  const { report: file } = await worker.request('sensitivityReport', {
+    modelPath: chosen.modelPath,
+    ...(chosen.configFile === undefined ? {} : { configPath: chosen.configFile }),
+  });
+  await vscode.commands.executeCommand('markdown.showPreview', vscode.Uri.file(file));
+  return file;
 }
 
 async function deleteRun(folder: string, { runs }: Services): Promise<void> {

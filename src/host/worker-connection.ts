@@ -13,6 +13,8 @@ const REQUESTS = {
   listRuns: messages.listRuns,
   readRun: messages.readRun,
   sensitivity: messages.sensitivity,
+  trainModel: messages.trainModel,
+  sensitivityReport: messages.sensitivityReport,
   exportCandidate: messages.exportCandidate,
   importDefinition: messages.importDefinition,
   rescoreRun: messages.rescoreRun,

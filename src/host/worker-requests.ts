@@ -15,6 +15,8 @@ export interface WorkerRequests {
   listRuns: Shape<typeof messages.listRuns>;
   readRun: Shape<typeof messages.readRun>;
   sensitivity: Shape<typeof messages.sensitivity>;
+  trainModel: Shape<typeof messages.trainModel>;
+  sensitivityReport: Shape<typeof messages.sensitivityReport>;
   exportCandidate: Shape<typeof messages.exportCandidate>;
   importDefinition: Shape<typeof messages.importDefinition>;
   rescoreRun: Shape<typeof messages.rescoreRun>;

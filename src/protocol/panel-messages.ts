@@ -37,6 +37,8 @@ export const panelToHostSchema = z.discriminatedUnion('type', [
   /** Empty lists ask for every group and layer. */
   z.object({ type: z.literal('requestSensitivity'), id: requestId, groups: z.array(z.string()), layers: z.array(z.string()) }),
   z.object({ type: z.literal('stopSensitivity'), id: requestId }),
+  /** Opens the report of what was measured of the model shown. */
+  z.object({ type: z.literal('openSensitivityReport'), id: requestId }),
   /** Starts the questions that lead to a run of the model shown. */
   z.object({ type: z.literal('compressModel'), id: requestId }),
   z.object({

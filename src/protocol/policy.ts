@@ -42,6 +42,14 @@ export interface Latency {
   readonly runs: number;
 }
 
+/** The model before compression: what a candidate is compared with. */
+export interface OriginalFigures {
+  readonly accuracy: number;
+  readonly images?: number;
+  readonly cost: ModelCost;
+  readonly latency?: readonly Latency[];
+}
+
 /** A policy with what was measured of it. */
 export interface Candidate {
   readonly id: string;
@@ -59,6 +67,8 @@ export interface Candidate {
   readonly origin: string;
   /** True where only the groups up to some layer were decided yet (a step within an episode). */
   readonly partial: boolean;
+  /** Of a final candidate: the original measured as it was, on the report images and from its file. Absent: the run's own original is. */
+  readonly original?: OriginalFigures;
 }
 
 const count = z.number().nonnegative();
@@ -93,6 +103,14 @@ export const latencySchema: z.ZodType<Latency> = z.object({
   runs: z.int().min(1),
 });
 
+export const originalFiguresSchema: z.ZodType<OriginalFigures> = z.object({
+  accuracy: z.number(),
+  /** How many images `accuracy` was measured on. */
+  images: z.int().min(0).optional(),
+  cost: modelCostSchema,
+  latency: z.array(latencySchema).optional(),
+});
+
 export const candidateSchema: z.ZodType<Candidate> = z.object({
   id: z.string().min(1),
   stage: z.enum(['prune', 'quantize', 'final']),
@@ -105,4 +123,5 @@ export const candidateSchema: z.ZodType<Candidate> = z.object({
   episode: z.int().min(0),
   origin: z.string(),
   partial: z.boolean(),
+  original: originalFiguresSchema.optional(),
 });

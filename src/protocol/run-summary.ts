@@ -1,6 +1,6 @@
 /** A run in brief, as lists show it; and a run as it stands, as the panel shows it. Both are whole: none is a change to an earlier one. */
 import * as z from 'zod';
-import { candidateSchema, latencySchema, modelCostSchema, policySchema } from './policy';
+import { candidateSchema, originalFiguresSchema, policySchema } from './policy';
 import { diagnosticsSchema, machineSchema, measuresSchema, phaseSchema, progressSchema } from './run-events';
 
 export const runStatusSchema = z.enum(['queued', 'running', 'finished', 'interrupted', 'failed']);
@@ -28,15 +28,7 @@ export const runSummarySchema = z.object({
   episode: z.int().min(0),
   episodes: z.int().min(0),
   /** Before compression. */
-  original: z
-    .object({
-      accuracy: z.number(),
-      cost: modelCostSchema,
-      /** How many images `accuracy` was measured on. */
-      images: z.int().min(0).optional(),
-      latency: z.array(latencySchema).optional(),
-    })
-    .optional(),
+  original: originalFiguresSchema.optional(),
   best: candidateSchema.optional(),
   /** Absent until the run has ended. */
   goalMet: z.boolean().optional(),

@@ -80,6 +80,32 @@ export interface SensitivityParams {
   readonly progressToken?: string;
 }
 
+/** Trains a network from nothing, by the `train` of a config, and writes it to the config's `model`. */
+export interface TrainModelParams {
+  readonly configPath: string;
+  /** What the config's paths are relative to. */
+  readonly folder: string;
+  readonly progressToken?: string;
+}
+
+export interface TrainModelResult {
+  readonly path: string;
+  /** Accuracy on images that training never saw. */
+  readonly accuracy: number;
+  readonly images: number;
+}
+
+export interface SensitivityReportParams {
+  readonly modelPath: string;
+  readonly configPath?: string;
+}
+
+export interface SensitivityReportResult {
+  /** The Markdown file; its curves lie beside it. */
+  readonly report: string;
+  readonly image: string;
+}
+
 export interface ExportCandidateParams {
   readonly folder: string;
   readonly candidate: string;
@@ -144,6 +170,11 @@ export const resumeRun = new RequestType<RunReference, StartRunResult, UserError
 export const listRuns = new RequestType<ListRunsParams, readonly RunSummary[], UserErrorData>('espalier/listRuns');
 export const readRun = new RequestType<RunReference, RunSnapshot, UserErrorData>('espalier/readRun');
 export const sensitivity = new RequestType<SensitivityParams, Sensitivity, UserErrorData>('espalier/sensitivity');
+export const trainModel = new RequestType<TrainModelParams, TrainModelResult, UserErrorData>('espalier/trainModel');
+/** Writes what is cached of a model's sensitivity as a report with curves. An error that people can act on where nothing was measured yet. */
+export const sensitivityReport = new RequestType<SensitivityReportParams, SensitivityReportResult, UserErrorData>(
+  'espalier/sensitivityReport',
+);
 export const exportCandidate = new RequestType<ExportCandidateParams, ExportCandidateResult, UserErrorData>('espalier/exportCandidate');
 export const importDefinition = new RequestType<ImportDefinitionParams, ImportDefinitionResult, UserErrorData>('espalier/importDefinition');
 export const rescoreRun = new RequestType<RescoreParams, RescoreResult, UserErrorData>('espalier/rescore');

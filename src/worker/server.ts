@@ -6,6 +6,7 @@ import { version } from '../../package.json';
 import { loadTensorBackend } from '../engine/agents/tensor-backend';
 import { UserError } from '../engine/errors';
 import { formatOf, loadAnyModel, modelHash } from '../engine/formats/registry';
+import { findChannelGroups } from '../engine/graph/channel-groups';
 import { layerGraph } from '../engine/graph/layer-graph';
 import { normalize } from '../engine/graph/passes/normalize';
 import { saveModel } from '../engine/onnx/file';
@@ -16,12 +17,15 @@ import { prepare } from '../engine/search/prepare';
 import { thisMachine } from '../engine/search/recorder';
 import { isFinished } from '../engine/search/run';
 import { rewardContext } from '../engine/search/run-context';
-import { listRunFolders, RunFolder } from '../engine/search/run-folder';
+import { listRunFolders, modelName, RunFolder } from '../engine/search/run-folder';
 import { scanSensitivity, sensitivityFolder } from '../engine/search/sensitivity';
 import { cachedSensitivity } from '../engine/search/sensitivity-cache';
+import { writeSensitivityReport } from '../engine/search/sensitivity-report';
 import { readRunSnapshot } from '../engine/search/snapshot';
+import { trainBaseline } from '../engine/search/train-baseline';
 import { type Config, configSchema } from '../protocol/config';
 import { type ConfigProblem, parseConfigText } from '../protocol/config-file';
+import { durationText } from '../protocol/duration';
 import type { Sensitivity } from '../protocol/layer-graph';
 import { rescore } from '../protocol/reward/rescore';
 import { compileReward } from '../protocol/reward/reward';
@@ -29,6 +33,9 @@ import type { RunSnapshot } from '../protocol/run-summary';
 import * as messages from '../protocol/worker-messages';
 import { withLayout } from './layout';
 import { RunQueue } from './run-queue';
+
+/** JSON-RPC's answer to a request that was cancelled, as the language server protocol has it. */
+const REQUEST_CANCELLED = -32800;
 
 const LEVELS: readonly messages.LogLevel[] = ['trace', 'debug', 'info', 'warning', 'error'];
 
@@ -63,7 +70,8 @@ export class WorkerServer {
         try {
           return await work(params, controller.signal);
         } catch (e) {
-          return this.failure(e);
+          // What was asked for is no failure.
+          return controller.signal.aborted ? new ResponseError(REQUEST_CANCELLED, 'cancelled') : this.failure(e);
         } finally {
           cancelled.dispose();
         }
@@ -99,6 +107,14 @@ export class WorkerServer {
     connection.onRequest(
       messages.sensitivity,
       serve((p, signal) => this.sensitivity(p, signal)),
+    );
+    connection.onRequest(
+      messages.trainModel,
+      serve((p, signal) => this.train(p, signal)),
+    );
+    connection.onRequest(
+      messages.sensitivityReport,
+      serve((p) => this.sensitivityReport(p)),
     );
     connection.onRequest(
       messages.exportCandidate,
@@ -266,6 +282,39 @@ export class WorkerServer {
         this.tell(this.connection.sendNotification(messages.sensitivityChanged, s));
       },
     });
+  }
+
+  private async train(
+    { configPath, folder, progressToken }: messages.TrainModelParams,
+    signal: AbortSignal,
+  ): Promise<messages.TrainModelResult> {
+    const { config, problems } = parseConfigText(readFileSync(configPath, 'utf8'));
+    if (!config) throw new UserError(`${configPath}: ${problems[0].message}`, 'Correct the config.');
+    const { path, accuracy, images } = await trainBaseline(config, {
+      folder,
+      dataFolder: this.settings.dataFolder,
+      augmentThread: this.threads.augment,
+      signal,
+      onProgress: ({ epoch, epochs, step, steps, secondsLeft }) => {
+        if (progressToken === undefined) return;
+        const message = `epoch ${epoch + 1} of ${epochs}, ${durationText(secondsLeft)} left`;
+        const fraction = step / steps;
+        this.tell(this.connection.sendNotification(messages.progress, { token: progressToken, message, fraction }));
+      },
+    });
+    return { path, accuracy, images };
+  }
+
+  private async sensitivityReport({ modelPath, configPath }: messages.SensitivityReportParams): Promise<messages.SensitivityReportResult> {
+    const { model } = normalize(await loadAnyModel(modelPath));
+    const { groups } = findChannelGroups(model);
+    const hash = await modelHash(modelPath);
+    const channels = new Map(groups.map((g) => [g.id, g.channels]));
+    for (const folder of this.cacheFolders(modelPath, configPath)) {
+      const scan = cachedSensitivity(folder, hash, channels);
+      if (scan && scan.done > 0) return writeSensitivityReport(join(folder, modelName(modelPath)), { ...scan, modelPath }, groups);
+    }
+    throw new UserError(`the sensitivity of ${modelPath} has not been measured yet`, 'Use "Espalier: Analyze Layer Sensitivity" first.');
   }
 
   /** The config's, with the model that was asked for; without a config the defaults, and the data set that suits the model. */

@@ -1,7 +1,7 @@
 /** The worker as the extension runs it: forked, over JSON-RPC. */
 import { type ChildProcess, execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -104,6 +104,28 @@ describe('the worker', () => {
     await expect(failing).rejects.toMatchObject({ code: messages.USER_ERROR_CODE, message: `${file} exports no 'other'` });
   });
 
+  it('trains a network from nothing, telling how far it is', async () => {
+    const configPath = join(folder, 'train.espalier.json');
+    writeFileSync(
+      configPath,
+      JSON.stringify({
+        model: 'trained.onnx',
+        data: { name: 'digits', digits: { train: 300, test: 100 } },
+        train: { architecture: 'lenet5', epochs: 1, batch: 50 },
+      }),
+    );
+    const reports: messages.ProgressReport[] = [];
+    connection.onNotification(messages.progress, (report) => void reports.push(report));
+    const trained = await connection.sendRequest(messages.trainModel, { configPath, folder, progressToken: 'training' });
+    expect(trained).toMatchObject({ path: join(folder, 'trained.onnx'), accuracy: expect.any(Number) });
+    expect(existsSync(trained.path)).toBe(true);
+    const fractions = reports.filter(({ token }) => token === 'training').map(({ fraction }) => fraction!);
+    expect(fractions.length).toBeGreaterThan(1);
+    expect(fractions).toEqual([...fractions].sort((a, b) => a - b));
+    expect(fractions.at(-1)).toBeLessThanOrEqual(1);
+    expect(reports[0].message).toMatch(/^epoch 1 of 1, .* left$/);
+  });
+
   it('refuses a run that cannot work, and writes nothing', async () => {
     const wrong = await connection.sendRequest(messages.startRun, { configText: '{ "model": "net.onnx", "sead": 1 }', folder });
     expect(wrong).toMatchObject({ started: false, problems: [{ suggestion: 'seed' }] });
@@ -182,13 +204,27 @@ describe('the worker', () => {
     const cancelled = connection.sendRequest(messages.sensitivity, { modelPath, configPath }, source.token);
     while (seen.length === 0) await new Promise((r) => setTimeout(r, 20));
     source.cancel();
-    await expect(cancelled).rejects.toThrow();
+    await expect(cancelled).rejects.toMatchObject({ code: -32800 });
     const partial = await connection.sendRequest(messages.sensitivity, { modelPath, configPath, cachedOnly: true });
     expect(partial.groups.length).toBeGreaterThan(0);
     const whole = await connection.sendRequest(messages.sensitivity, { modelPath, configPath });
     expect(whole.done).toBe(whole.total);
     expect(whole.groups[0].points).toMatchObject(partial.groups[0].points.map(({ channels, accuracy }) => ({ channels, accuracy })));
     expect(readdirSync(join(folder, '.espalier', 'sensitivity'))).toHaveLength(1);
+    const { report, image } = await connection.sendRequest(messages.sensitivityReport, { modelPath, configPath });
+    expect(report).toBe(join(folder, '.espalier', 'sensitivity', 'net', 'sensitivity.md'));
+    // Every group has its row, and its figures are those of the scan.
+    const [first] = whole.groups[0].points;
+    const row = readFileSync(report, 'utf8')
+      .split('\n')
+      .find((line) => line.startsWith(`| ${whole.groups[0].group} |`));
+    expect(row).toContain(`${(100 * first.accuracy).toFixed(1)} (${first.channels})`);
+    expect(readFileSync(image, 'utf8')).toMatch(/^<svg/);
+    writeFileSync(join(folder, 'other.onnx'), readFileSync(join(folder, 'imported', 'net.onnx')));
+    await expect(connection.sendRequest(messages.sensitivityReport, { modelPath: join(folder, 'other.onnx') })).rejects.toMatchObject({
+      code: messages.USER_ERROR_CODE,
+      message: expect.stringContaining('has not been measured yet'),
+    });
   });
 
   it('puts its runs in order when the window is gone, and says what became of them', async () => {

@@ -1,6 +1,6 @@
 /**
- * The extension in real VS Code: in the extension host (suite/), and from outside as a person uses it (person.mjs, restart.mjs).
- * Usage: node test/vscode/run.mjs [--only TEXT] [--suite trusted|untrusted|person|restart|vsix]
+ * The extension in real VS Code: in the extension host (suite/), and from outside as a person uses it (person.mjs, restart.mjs, walkthrough.mjs).
+ * Usage: node test/vscode/run.mjs [--only TEXT] [--suite trusted|untrusted|person|restart|walkthrough|vsix]
  * Expects dist/ to be built. Prints each test; the exit code is 1 where any failed. The suite `vsix` runs only where it is named: it packs first.
  */
 import { execFileSync } from 'node:child_process';
@@ -96,6 +96,11 @@ const runRestart = () =>
     (await import('./restart.mjs')).restartWindow({ development: root }),
   );
 
+const runWalkthrough = () =>
+  runFromOutside('the walkthrough, to the demo network compressed', async () =>
+    (await import('./walkthrough.mjs')).followWalkthrough({ development: root }),
+  );
+
 async function runVsix() {
   const { installVsix } = await import('./server.mjs');
   const out = join(cache, 'packages');
@@ -115,9 +120,10 @@ const suites = {
   untrusted: () => runSuite('untrusted', SUITES.untrusted),
   person: () => runPerson('a person, from the lens to the export', { development: root }),
   restart: runRestart,
+  walkthrough: runWalkthrough,
   vsix: runVsix,
 };
-const chosen = options.suite ? [options.suite] : ['trusted', 'untrusted', 'person', 'restart'];
+const chosen = options.suite ? [options.suite] : ['trusted', 'untrusted', 'person', 'restart', 'walkthrough'];
 let ok = true;
 for (const name of chosen) {
   if (!suites[name]) throw new Error(`there is no suite ${name}; known: ${Object.keys(suites).join(', ')}`);

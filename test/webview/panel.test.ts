@@ -177,6 +177,7 @@ describe('a run', () => {
       ...[...graph.inputs, ...graph.outputs].map(({ name }) => name),
       ...[...graph.inputs, ...graph.outputs].flatMap(({ shape }) => (shape ?? []).map(String)),
       ...graph.edges.map(({ value }) => value),
+      graph.format,
       'resnet20.espalier.json',
       resnet.at(140).summary.method,
     ].join(' ');
@@ -192,6 +193,28 @@ describe('a run', () => {
     expect(await words()).toEqual([]);
     await panel.post(show({ run: null, sensitivity: null }));
     expect(await words()).toEqual([]);
+  });
+
+  test('the result stands beside the original measured as it was', async () => {
+    const run = resnet.at(200, { status: 'finished', goalMet: true });
+    const { best, original } = run.summary;
+    const result = {
+      ...best!,
+      id: 'final',
+      stage: 'final' as const,
+      accuracy: 0.8765,
+      images: 9000,
+      latency: [{ batch: 1, median: 2, low: 2, high: 2, runs: 50 }],
+      original: { ...original!, accuracy: 0.8888, images: 9000, latency: [{ batch: 1, median: 3, low: 3, high: 3, runs: 50 }] },
+    };
+    const summary = { ...run.summary, best: result };
+    const { page } = await open({ show: show({ run: { ...run, candidates: [...run.candidates, result], summary } }) });
+    const text = (await page.locator('table.comparison').innerText()).replaceAll('\u00a0', ' ');
+    expect(text).toMatch(/accuracy\s+88\.9 %\s+87\.\d %\s+−1\.2 points/);
+    expect(text).toMatch(/time, batch 1\s+3\.00 ms\s+2\.00 ms\s+×1\.5 faster/);
+    // The search saw other images: its best is not the result.
+    await expect.poll(() => page.locator('header').innerText()).toMatch(/best\s+87\.\d/);
+    expect(await page.locator('.side, .details').first().innerText()).not.toContain('do not compare');
   });
 
   test('an untrusted workspace is told so, and nothing can be started', async () => {

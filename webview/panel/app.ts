@@ -1,5 +1,6 @@
 /** The panel: keeps its state, shows it, and talks to the host. Everything is drawn anew from whole snapshots. */
 import { html, nothing, render, type TemplateResult } from 'lit';
+import { originalOf } from '../../src/protocol/original-of';
 import { type HostToPanel, hostToPanelSchema, readMessage, type ViewState } from '../../src/protocol/panel-messages';
 import type { HostContext } from '../host-context';
 import type { Actions } from './actions';
@@ -356,7 +357,7 @@ export class App {
   private graphPane(derived: App['derived'], shown: ShownPolicy): TemplateResult {
     const { run, graph } = this.state;
     const { candidate } = shown;
-    const original = run?.summary.original;
+    const original = run ? originalOf(run.summary, candidate) : undefined;
     const caption = !graph
       ? nothing
       : run
@@ -390,7 +391,7 @@ export class App {
               run
                 ? html`<span class="bar key-bar"></span>${t('channels removed')}<span class="bits">${bitsText(4)}</span>${t('weight bits')}`
                 : nothing
-            }<span class="keys">${t('Arrows walk · Enter selects · Space folds')}</span></span></p>`
+            }<span class="keys">${t('Enter selects · Space folds')}</span></span></p>`
           : derived
             ? layerList(
                 derived.index,
@@ -412,7 +413,7 @@ export class App {
     const table = run
       ? html`<section aria-labelledby="comparison-title"><h3 id="comparison-title">${t('Before and after')}</h3>${comparison(
           run,
-          shown.candidate ?? run.progress?.best ?? run.summary.best,
+          shown.candidate ?? (run.summary.status === 'finished' ? run.summary.best : (run.progress?.best ?? run.summary.best)),
           shown.candidate ? shown.title : t('Best candidate'),
         )}</section>`
       : nothing;

@@ -107,6 +107,7 @@ export async function finish(
     episode: 0,
     origin: config.method.name,
     partial: false,
+    original: { accuracy: before.accuracy, images: before.images, cost: before.cost, latency: before.latency },
   };
   folder.writeJson(folder.best('policy.json'), candidate);
   return {

@@ -187,6 +187,10 @@ export class PanelSession implements vscode.Disposable {
       case 'stopSensitivity':
         if (this.modelPath !== undefined) sensitivities.stop(this.modelPath);
         return;
+      case 'openSensitivityReport':
+        if (this.modelPath !== undefined)
+          await vscode.commands.executeCommand('espalier.openSensitivityReport', this.modelPath, this.configFile);
+        return;
       case 'compressModel':
         if (this.modelPath !== undefined) await vscode.commands.executeCommand('espalier.compressModel', vscode.Uri.file(this.modelPath));
         return;

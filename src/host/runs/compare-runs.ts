@@ -1,5 +1,6 @@
 /** Runs side by side: their fronts on one chart and a table, as Markdown that can be copied into a report. */
 import * as vscode from 'vscode';
+import { originalOf } from '../../protocol/original-of';
 import type { RunSnapshot, RunSummary } from '../../protocol/run-summary';
 import { svgImage } from '../svg-image';
 import { frontOf, frontsChart } from './fronts-chart';
@@ -16,7 +17,11 @@ function figure(
   of: (cost: NonNullable<RunSummary['best']>['cost']) => number,
   text: (value: number) => string,
 ): (run: RunSummary) => string {
-  return ({ original, best }) => (original && best ? `${text(of(best.cost))} (${changeText(of(original.cost), of(best.cost))})` : NONE);
+  return (run) => {
+    const { best } = run;
+    const original = originalOf(run, best);
+    return original && best ? `${text(of(best.cost))} (${changeText(of(original.cost), of(best.cost))})` : NONE;
+  };
 }
 
 const rows = (): readonly Row[] => [
@@ -25,8 +30,13 @@ const rows = (): readonly Row[] => [
   [t('Seed'), (run) => (run.seed === undefined ? NONE : String(run.seed))],
   [
     t('Accuracy'),
-    ({ original, best }) =>
-      original && best ? `${percentText(best.accuracy)} (${pointsText(original.accuracy, best.accuracy)}, n = ${best.images})` : NONE,
+    (run) => {
+      const { best } = run;
+      const original = originalOf(run, best);
+      return original && best
+        ? `${percentText(best.accuracy)} (${pointsText(original.accuracy, best.accuracy)}, n = ${best.images})`
+        : NONE;
+    },
   ],
   [t('MACs'), figure((cost) => cost.macs, countText)],
   [t('Effective MACs'), figure((cost) => cost.effectiveMacs, countText)],

@@ -1,4 +1,6 @@
 /** Figures of runs as lists, lenses and status bars show them. */
+
+import { originalOf } from '../../protocol/original-of';
 import type { Candidate, ModelCost } from '../../protocol/policy';
 import type { RunSummary } from '../../protocol/run-summary';
 
@@ -54,14 +56,15 @@ export function sizeOf(cost: ModelCost): number {
 
 /** '−71 % MACs, −0.2 pt': what a run achieved; undefined before it scored anything. */
 export function achievementText(run: RunSummary, candidate: Candidate | undefined = run.best): string | undefined {
-  if (!run.original || !candidate) return undefined;
+  const original = originalOf(run, candidate);
+  if (!original || !candidate) return undefined;
   const parts = [];
-  if (candidate.cost.macs !== run.original.cost.macs) parts.push(`${changeText(run.original.cost.macs, candidate.cost.macs)} MACs`);
+  if (candidate.cost.macs !== original.cost.macs) parts.push(`${changeText(original.cost.macs, candidate.cost.macs)} MACs`);
   // Quantisation leaves the MACs; bytes are then what fell.
   if (parts.length === 0 || candidate.stage !== 'prune') {
-    const [before, after] = [run.original.cost.weightBytes, candidate.cost.weightBytes];
+    const [before, after] = [original.cost.weightBytes, candidate.cost.weightBytes];
     if (after !== before) parts.push(`${changeText(before, after)} bytes`);
   }
   if (parts.length === 0) parts.push('±0 % MACs');
-  return `${parts.join(', ')}, ${pointsText(run.original.accuracy, candidate.accuracy)}`;
+  return `${parts.join(', ')}, ${pointsText(original.accuracy, candidate.accuracy)}`;
 }

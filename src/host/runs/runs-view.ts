@@ -1,5 +1,6 @@
 /** The runs as a tree: status and figures on one line each, more figures below. */
 import * as vscode from 'vscode';
+import { originalOf } from '../../protocol/original-of';
 import type { RunStatus, RunSummary } from '../../protocol/run-summary';
 import { commandLink } from '../commands';
 import { problemText } from '../problems';
@@ -78,7 +79,8 @@ export class RunsView implements vscode.TreeDataProvider<Item> {
 }
 
 function figuresOf(run: RunSummary): FigureItem[] {
-  const { original, best } = run;
+  const { best } = run;
+  const original = originalOf(run, best);
   const items: FigureItem[] = [];
   if (run.reason !== undefined) items.push(new FigureItem(vscode.l10n.t('Reason'), run.reason, 'info'));
   if (original && best) {

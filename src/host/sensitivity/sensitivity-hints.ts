@@ -2,6 +2,7 @@
 import { basename, resolve } from 'node:path';
 import * as vscode from 'vscode';
 import type { LayerGraph, Sensitivity } from '../../protocol/layer-graph';
+import { commandLink } from '../commands';
 import type { DefinedModel, Definitions } from '../definitions';
 import { LANGUAGES } from '../lenses/definition-scan';
 import { problemText } from '../problems';
@@ -13,6 +14,7 @@ interface MeasuredLine {
   readonly line: number;
   readonly layers: readonly MeasuredLayer[];
   readonly sensitivity: Sensitivity;
+  readonly model: DefinedModel;
 }
 
 export class SensitivityHints implements vscode.InlayHintsProvider, vscode.HoverProvider {
@@ -57,6 +59,11 @@ export class SensitivityHints implements vscode.InlayHintsProvider, vscode.Hover
     if (lines.length === 0) return undefined;
     const { hoverMarkdown } = await import('./sensitivity-text');
     const text = new vscode.MarkdownString(lines.map(({ layers, sensitivity }) => hoverMarkdown(layers, sensitivity)).join('\n\n---\n\n'));
+    const { modelPath, configFile } = lines[0].model;
+    const link = commandLink('espalier.openSensitivityReport', vscode.l10n.t('Open report'), modelPath, configFile);
+    text.appendMarkdown(`\n\n[${link.title}](command:${link.command}?${encodeURIComponent(JSON.stringify(link.arguments))})`);
+    // No other command of a hover's text is run.
+    text.isTrusted = { enabledCommands: [link.command] };
     return new vscode.Hover(text, document.lineAt(position.line).range);
   }
 
@@ -73,7 +80,8 @@ export class SensitivityHints implements vscode.InlayHintsProvider, vscode.Hover
     }
   }
 
-  private async linesOf(document: vscode.TextDocument, { modelPath, configFile, definition }: DefinedModel): Promise<MeasuredLine[]> {
+  private async linesOf(document: vscode.TextDocument, model: DefinedModel): Promise<MeasuredLine[]> {
+    const { modelPath, configFile, definition } = model;
     const known = await this.store.cached(modelPath, configFile);
     if (!known) return [];
     const { layerLines } = await import('./source-lines');
@@ -86,7 +94,7 @@ export class SensitivityHints implements vscode.InlayHintsProvider, vscode.Hover
       const line = lines.get(layer);
       if (line !== undefined) byLine.set(line, [...(byLine.get(line) ?? []), measured]);
     }
-    return [...byLine].map(([line, layers]) => ({ line, layers, sensitivity }));
+    return [...byLine].map(([line, layers]) => ({ line, layers, sensitivity, model }));
   }
 }
 

@@ -139,6 +139,13 @@ export const run = (): Promise<void> =>
       assert.match(String(conv1?.label), /^prune \d+ % → [−+±]\d+\.\d pt · (\d bit ok|bits matter)$/);
       const [hover] = await vscode.commands.executeCommand<vscode.Hover[]>('vscode.executeHoverProvider', document.uri, conv1!.position);
       assert.match((hover.contents[0] as vscode.MarkdownString).value, /\| pruned \|.*svg/s);
+      const link = /\(command:(espalier\.\w+)\?([^)]+)\)/.exec((hover.contents[0] as vscode.MarkdownString).value);
+      assert.ok(link, 'the hover leads to the report');
+      const report = await vscode.commands.executeCommand<string>(link[1], ...JSON.parse(decodeURIComponent(link[2])));
+      assert.match(readFileSync(report, 'utf8'), /^# Sensitivity of net\n[\s\S]*sensitivity\.svg\)[\s\S]*\| conv1 \|/);
+      await eventually('report in the preview', () =>
+        vscode.window.tabGroups.all.flatMap(({ tabs }) => tabs).find(({ label }) => label.includes('sensitivity.md')),
+      );
       return hints.map(({ label }) => String(label)).join('; ');
     },
 
@@ -204,6 +211,19 @@ export const run = (): Promise<void> =>
       edit.replace(document.uri, new vscode.Range(0, 0, document.lineCount, 0), before);
       await vscode.workspace.applyEdit(edit);
       await document.save();
+    },
+
+    'runs are compared side by side, with their fronts on one chart': async () => {
+      const { runs, reportText } = await api();
+      const both = ['net.espalier.json', 'small.espalier.json'].flatMap(
+        (config) => runs.lastRun({ config: inWorkspace(config).fsPath }) ?? [],
+      );
+      assert.equal(both.length, 2);
+      await vscode.commands.executeCommand('espalier.compareRuns', both[0], both.slice(1));
+      const text = reportText('runs compared.md') ?? '';
+      for (const row of ['Method', 'Seed', 'Accuracy', 'MACs', 'Parameters', 'Weight bytes', 'Latency'])
+        assert.match(text, new RegExp(`^\\| ${row} \\| .+ \\| .+ \\|$`, 'm'));
+      assert.match(text, /!\[Pareto fronts of \d runs?.*\]\(data:image\/svg\+xml;base64,/);
     },
 
     'export writes a candidate, with the code that loads it': async () => {

@@ -82,6 +82,9 @@ function paretoSection(model: ChartsModel, actions: Actions): TemplateResult {
             activate: actions.activateCandidate,
             clear: () => actions.chooseCandidate(undefined),
           })}
+          <p class="legend" aria-hidden="true">
+            <span><svg class="key" width="22" height="10"><path class="front-line" d="M0 5H22"></path><g class="front-point"><circle class="mark" cx="11" cy="5" r="4"></circle></g></svg>${t('on the front')}</span>
+            <span><svg class="key" width="8" height="10"><circle class="dot" cx="4" cy="5" r="2.5"></circle></svg>${t('other candidates')}</span></p>
           <div class="chosen-candidate">
             ${
               chosen

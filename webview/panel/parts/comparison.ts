@@ -1,5 +1,6 @@
 /** Before and after, with structured and effective figures apart, and what each was measured on. */
 import { html, nothing, type TemplateResult } from 'lit';
+import { originalOf } from '../../../src/protocol/original-of';
 import type { Candidate } from '../../../src/protocol/policy';
 import type { RunSnapshot } from '../../../src/protocol/run-summary';
 import { ARROW, bytes, count, milliseconds, percent } from '../figures';
@@ -20,7 +21,7 @@ const share = (before: number, after: number): string =>
   before > 0 ? `${after <= before ? '\u2212' : '+'}${Math.abs((1 - after / before) * 100).toFixed(0)}\u00a0%` : '';
 
 export function comparison(run: RunSnapshot, candidate: Candidate | undefined, title: string): TemplateResult {
-  const { original } = run.summary;
+  const original = originalOf(run.summary, candidate);
   if (!original) return html`<p class="empty">${t('The original model is being measured.')}</p>`;
   if (!candidate) return html`<p class="empty">${t('Nothing has been scored completely yet.')}</p>`;
   const a = original.cost;
@@ -97,7 +98,15 @@ export function comparison(run: RunSnapshot, candidate: Candidate | undefined, t
         )}
       </tbody>
     </table>
-    <p class="note">${t('Accuracy on {0} images.', candidate.images.toLocaleString('en'))}
+    <p class="note">${
+      original.images !== undefined && original.images !== candidate.images
+        ? t(
+            'Accuracy before on {0} images, after on {1}: they do not compare exactly.',
+            original.images.toLocaleString('en'),
+            candidate.images.toLocaleString('en'),
+          )
+        : t('Accuracy on {0} images.', candidate.images.toLocaleString('en'))
+    }
       ${timed.length > 0 ? t('Times: median of {0} runs{1}.', Math.min(...timed), cpu ? t(' on {0}', cpu) : '') : nothing}
       ${b.brotliBytes === undefined ? t('Sizes are computed.') : t('Sizes are computed, files on disk measured.')}</p>`;
 }

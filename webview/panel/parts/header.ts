@@ -38,7 +38,8 @@ const fact = (name: string, value: TemplateResult | string, title?: string): Tem
 export function runHeader(run: RunSnapshot, trusted: boolean, busy: ReadonlySet<string>, actions: Actions): TemplateResult {
   const { summary, progress, machine } = run;
   const { status, folder, original } = summary;
-  const best = progress?.best ?? summary.best;
+  // While it searches, the best so far; then the result, which was measured anew from its file.
+  const best = status === 'finished' ? summary.best : (progress?.best ?? summary.best);
   const phase = progress?.phase ?? summary.phase;
   const episode = progress?.episode ?? summary.episode;
   const episodes = progress?.episodes ?? summary.episodes;

@@ -103,10 +103,10 @@ export function layerDetails(node: LayerNode, scope: string | undefined, model: 
         ${row(t('MACs'), node.macs === null ? t('unknown operator') : count(node.macs), t('of the original, for one input'))}
         ${node.weights.length > 0 ? html`${row(t('parameters'), count(node.params), t('of the original'))} ${row(t('weight bytes'), bytes(node.bytes), t('of the original'))}` : nothing}
       </dl>
-      ${groups.map((group) => html`<p class="explanation"><span class="dim">${t('Group')}</span> ${group.explanation}</p>`)}
+      ${groups.map((group) => html`<p class="explanation"><b>${t('Group:')}</b> ${group.explanation}</p>`)}
       ${
         groups.length === 0 && read.length > 0
-          ? html`<p class="explanation"><span class="dim">${t('Reads or carries')}</span> ${read.map((group) => group.id).join(', ')}</p>`
+          ? html`<p class="explanation"><b>${t('Reads or carries:')}</b> ${read.map((group) => group.id).join(', ')}</p>`
           : nothing
       }
       ${frozen !== undefined && decided ? html`<p class="explanation frozen"><b>${t('Not pruned:')}</b> ${frozen}</p>` : nothing}
@@ -168,7 +168,8 @@ function sensitivitySection(node: LayerNode, model: DetailsModel, actions: Actio
             ${curves.ratio.length > 0 ? html`<span><svg class="key" width="22" height="8"><path class="line ratio" d="M0 4H22"></path></svg>${t('share pruned')}</span>` : nothing}
             ${curves.bits ? html`<span><svg class="key" width="22" height="8"><path class="line bits" d="M0 4H22"></path></svg>${t('weight bits')}</span>` : nothing}
           </p>
-          <p class="note">${measuredText(sensitivity.measure, sensitivity.images.toLocaleString('en'))} ${scanning ? t('{0} of {1} points measured.', sensitivity.done, sensitivity.total) : nothing}</p>`
+          <p class="note">${measuredText(sensitivity.measure, sensitivity.images.toLocaleString('en'))} ${scanning ? t('{0} of {1} points measured.', sensitivity.done, sensitivity.total) : nothing}
+            <button class="link" data-action="openSensitivityReport" @click=${() => actions.request({ type: 'openSensitivityReport' }, '')}>${t('Report of all layers')}</button></p>`
         : html`<p class="empty">${scanning ? t('Being measured: {0} of {1} points.', sensitivity.done, sensitivity.total) : t('Not analysed yet.')}</p>
           ${
             scanning

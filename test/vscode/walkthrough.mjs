@@ -1,0 +1,71 @@
+/** The walkthrough as a person follows it: four steps, of which the last ends with the demo network compressed. */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { cache, freshWorkspace } from './prepare.mjs';
+import { startServer } from './server.mjs';
+import { openWindow, webview } from './window.mjs';
+
+const PATIENCE = 60_000;
+/** Training and compressing take half a minute on an idle machine. */
+const DEMO_PATIENCE = 420_000;
+const STEPS = ['Look at a model', 'Say what it must keep to', 'Follow the search', 'Compress the demo network'];
+
+/**
+ * @param development folder of the extension to load from source
+ * @returns what was seen, for the log
+ */
+export async function followWalkthrough({ development }) {
+  const folder = freshWorkspace();
+  const server = await startServer();
+  const notes = [];
+  let page;
+  try {
+    const window = await openWindow(server, { folder, development });
+    page = window.page;
+    // The extension's own view is there, and with it its commands.
+    await page.locator('.activitybar .action-label[aria-label="Espalier"]').waitFor({ timeout: PATIENCE });
+    await page.keyboard.press('F1');
+    await page.locator('.quick-input-widget input').first().fill('>Espalier: Get Started');
+    await page.locator('.quick-input-list .monaco-list-row[aria-label^="Espalier: Get Started"]').click({ timeout: PATIENCE });
+    const steps = page.locator('.getting-started-step');
+    await steps.first().waitFor({ timeout: PATIENCE });
+    const titles = await steps.locator('.step-title').allInnerTexts();
+    assert.deepEqual(
+      titles.map((title) => title.trim()),
+      STEPS,
+    );
+    notes.push(`${titles.length} steps`);
+
+    const last = steps.filter({ hasText: STEPS.at(-1) });
+    await last.click({ timeout: PATIENCE });
+    await page
+      .locator('.getting-started-step.expanded .monaco-button', { hasText: 'Compress the Demo Network' })
+      .click({ timeout: PATIENCE });
+    await webview(page).locator('.pareto .front-point').first().waitFor({ timeout: DEMO_PATIENCE });
+    notes.push('the demo network is trained, and its search is followed in the panel');
+    await webview(page).getByText('Finished', { exact: true }).waitFor({ timeout: DEMO_PATIENCE });
+    const runs = join(folder, 'espalier-demo', '.espalier', 'runs');
+    const [run] = readdirSync(runs).filter((name) => !name.startsWith('.'));
+    assert.ok(existsSync(join(runs, run, 'best')), 'the compressed network is on disk');
+    const parameters = /^\| parameters, structured \|.*$/m.exec(readFileSync(join(runs, run, 'report.md'), 'utf8'))?.[0];
+    notes.push(`compressed: ${parameters}`);
+
+    await page.locator('.tab', { hasText: 'Welcome' }).click({ timeout: PATIENCE });
+    await steps
+      .filter({ hasText: STEPS.at(-1) })
+      .locator('.codicon.complete')
+      .first()
+      .waitFor({ timeout: PATIENCE });
+    notes.push('the last step is ticked off');
+    await window.browser.close();
+    return notes;
+  } catch (error) {
+    const picture = join(cache, 'walkthrough-failed.png');
+    await page?.screenshot({ path: picture }).catch(() => undefined);
+    throw new Error(`after "${notes.at(-1) ?? 'the start'}": ${error.message} (a picture of the window is in ${picture})`);
+  } finally {
+    await server.stop();
+    rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 300 });
+  }
+}
