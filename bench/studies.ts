@@ -3,7 +3,7 @@
  * and the lottery tickets of `bench/lottery.ts`. Writes docs/studies.md, each study between marks of its own, so that `--only` brings one
  * up to date and leaves the others. `--out FILE` writes elsewhere.
  */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type BenchArguments, dataFolder, note } from './bench';
@@ -22,6 +22,9 @@ const STUDIES: Readonly<Record<string, { readonly title: string; readonly study:
   lottery: { title: 'Lottery tickets', study: lotteryStudy },
 };
 
+/** Options that say where things are, not what is measured. */
+const PLACES: ReadonlySet<string> = new Set(['data', 'out', 'work', 'json']);
+
 export async function run(args: BenchArguments): Promise<void> {
   const data = dataFolder(args);
   const only = args.options['only']?.split(',');
@@ -30,7 +33,6 @@ export async function run(args: BenchArguments): Promise<void> {
   const path = resolve(args.options['out'] ?? 'docs/studies.md');
   const work = resolve(args.options['work'] ?? join('node_modules', '.cache', 'espalier-studies'));
   mkdirSync(work, { recursive: true });
-  if (args.options['fresh'] === 'true') rmSync(join(work, 'four-layers.onnx'), { force: true });
   const context: StudyContext = { data, work, args, network: () => studyNetwork({ data, work, args }) };
   for (const [name, { title, study }] of Object.entries(STUDIES)) {
     if (only && !only.includes(name)) continue;
@@ -38,12 +40,14 @@ export async function run(args: BenchArguments): Promise<void> {
     note(`${name}: ${title}`);
     const lines = await study(context);
     const seconds = ((performance.now() - from) / 1000).toFixed(0);
+    const settings = Object.entries(args.options).filter(([key]) => !PLACES.has(key) && key !== 'only');
+    const flags = settings.map(([key, value]) => ` --${key} ${value}`).join('');
     write(path, name, [
       `## ${title}`,
       '',
       ...lines,
       '',
-      `Written by \`npm run -s bench -- studies --only ${name}\` in ${seconds} s on ${cpus()[0]?.model.trim()}.`,
+      `Written by \`npm run -s bench -- studies --only ${name}${flags}\` in ${seconds} s on ${cpus()[0]?.model.trim()}.`,
     ]);
   }
 }

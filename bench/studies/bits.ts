@@ -23,7 +23,7 @@ export const bitsStudy: Study = async ({ network, data, args }) => {
     `| ${name} | ${bits.join(', ')} | ${(100 * accuracy).toFixed(2)} | ${sizes.fileBytes?.toLocaleString('en')} | ${sizes.brotliBytes?.toLocaleString('en')} |`;
   const lines = [
     `${about} Weights only, scales of each output channel, activations float. The agent (episodic-ppo, ${episodes} episodes on 1,000 images) may choose 2 to 8 bits for every layer,`,
-    'first and last included, within a budget of weight bytes; nothing is fine-tuned at the bits, in either. Accuracies are of the written files on the 10,000 test images.',
+    `first and last included, within a budget of weight bytes; nothing is fine-tuned at the bits, in either. Accuracies are of the written files on ${prepared.data.report.count.toLocaleString('en')} test images.`,
     '',
     `| bits | ${layers.map((l) => l.name).join(', ')} | accuracy | bytes | bytes, brotli |`,
     '| --- | --- | --- | --- | --- |',

@@ -69,6 +69,7 @@ function fourLayers(random: Random): Model {
 export async function studyNetwork({ data, work, args }: Pick<StudyContext, 'data' | 'work' | 'args'>): Promise<StudyNetwork> {
   const epochs = Number(args.options['epochs'] ?? 6);
   const images = Number(args.options['images'] ?? 40_000);
+  const testImages = Number(args.options['test-images'] ?? 10_000);
   const path = join(work, `four-layers-${images}-${epochs}.onnx`);
   const source = locateDataset('cifar10', { dataFolder: data });
   const batches = (purpose: string): BatchPipeline =>
@@ -101,9 +102,9 @@ export async function studyNetwork({ data, work, args }: Pick<StudyContext, 'dat
         normalization: { ...NORMALIZATION, mean: [...NORMALIZATION.mean], std: [...NORMALIZATION.std] },
         augmentation: { crop: 4, flip: true },
         splits: {
-          // The network has not seen these training images: candidates are scored on them, and the whole test set is left for the figures.
+          // The network has not seen these training images: candidates are scored on them, and the test set is left for the figures.
           search: { set: 'train', from: 45_000 },
-          report: { set: 'test' },
+          report: { set: 'test', count: testImages },
           train: { set: 'train', count: images },
         },
       },

@@ -17,7 +17,7 @@ export const policyStudy: Study = async ({ network, data, args }) => {
   const folder = mkdtempSync(join(tmpdir(), 'espalier-study-'));
   const lines = [
     `${about} Channels by backward elimination with reconstruction; ${episodes} episodes scored on 1,000 images of the training set that the network has not seen; recovery of one`,
-    'epoch. Figures are of the 10,000 test images. *Untrained* is what the search found, *recovered* the file that was written.',
+    `epoch. Figures are of ${prepared.data.report.count.toLocaleString('en')} test images. *Untrained* is what the search found, *recovered* the file that was written.`,
     '',
     '| pruned | method | untrained | recovered | multiply-accumulates | parameters |',
     '| --- | --- | --- | --- | --- | --- |',

@@ -206,7 +206,7 @@ describe('lottery-ticket', () => {
 });
 
 describe('lottery-mdp', () => {
-  const OPTIONS = { sparsity: 0.4, steps: 12, epochs: 5 };
+  const OPTIONS = { sparsity: 0.4, steps: 12, epochs: 15, baseline: false };
   let result: RunResult;
   beforeAll(async () => {
     result = await run(config('lottery-mdp', OPTIONS));
