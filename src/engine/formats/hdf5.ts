@@ -34,7 +34,7 @@ export type Hdf5Answer =
   | { readonly content: Hdf5Content }
   | { readonly message: string; readonly hint?: string };
 
-/** Milliseconds that reading may take: for any file, and for each of its megabytes. */
+/** Milliseconds of processor time that reading may take, whatever else the machine does: for any file, and for each of its megabytes. */
 const PATIENCE = { file: 6000, megabyte: 500 };
 
 /**
@@ -50,11 +50,18 @@ export function readHdf5(bytes: Uint8Array, label: string, only?: string): Promi
     worker.on('message', (answer: Hdf5Answer) => {
       if ('content' in answer) resolve(answer.content);
       else if ('message' in answer) reject(new UserError(answer.message, answer.hint));
-      else timer = setTimeout(() => reject(damaged(label, undefined)), PATIENCE.file + (PATIENCE.megabyte * bytes.byteLength) / 2 ** 20);
+      else {
+        const start = process.cpuUsage();
+        const most = PATIENCE.file + (PATIENCE.megabyte * bytes.byteLength) / 2 ** 20;
+        timer = setInterval(() => {
+          const { user, system } = process.cpuUsage(start);
+          if ((user + system) / 1000 > most) reject(damaged(label, undefined));
+        }, 200);
+      }
     });
     worker.on('error', (cause) => reject(damaged(label, cause)));
     worker.on('exit', () => {
-      clearTimeout(timer);
+      clearInterval(timer);
       reject(damaged(label, undefined));
     });
   }).finally(() => worker.terminate());
