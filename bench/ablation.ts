@@ -5,7 +5,8 @@
  * reward (accuracy), budget, pruner and samples. A second table shows what the factor 1 − p is worth when weights are masked by information dropout.
  *
  * ResNet-20 on CIFAR-10 at half of its FLOPs; `--quick`: LeNet-5 on generated digits, without reconstruction, which needs no data. Writes
- * ablation.md and ablation.svg to `--docs` (docs). Cells that are done are kept in `--out`. Options: `--episodes`, `--images`.
+ * ablation.md and ablation.svg to `--docs` (docs). Cells that are done are kept in `--out`. Options: `--episodes`, `--images`,
+ * `--from` (first seed, for several processes on one `--out`).
  */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -62,7 +63,8 @@ export async function run(args: BenchArguments): Promise<void> {
   const digits = await digitsBaseline(out);
   const setting = quick ? lenet(digits, args) : resnet(dataFolder(args), args);
   const options = { folder: out, dataFolder: args.data, threads: threadFiles };
-  const seeds = Array.from({ length: args.seeds }, (_, i) => i + 1);
+  const from = Number(args.options['from'] ?? 1);
+  const seeds = Array.from({ length: args.seeds - from + 1 }, (_, i) => from + i);
 
   const factor = await dropFactor(args, out, digits, seeds);
   const cells = new Map<Variant, Array<CellResult & { rewards: readonly number[] }>>(VARIANTS.map((v) => [v, []]));
