@@ -42,7 +42,7 @@ const javaScript = `
   exports.later = async (units, { twice }) => build(twice ? 2 * units : units);
   exports.Holder = class { constructor(units) { this.model = build(units); } };
   exports.unbuilt = () => { const m = tf.sequential(); m.add(tf.layers.dense({ units: 1, inputShape: [1] })); m.save = async () => { throw new Error('not built'); }; return m; };
-  exports.lstm = () => tf.sequential({ layers: [tf.layers.gru({ name: 'memory', units: 2, inputShape: [3, 1], recurrentInitializer: 'zeros' })] });
+  exports.frames = () => tf.sequential({ layers: [tf.layers.convLstm2d({ name: 'memory', filters: 1, kernelSize: 1, inputShape: [2, 3, 3, 1], recurrentInitializer: 'zeros' })] });
   exports.number = 5;
   exports.fails = () => { throw new Error('no depth given'); };
 `;
@@ -71,7 +71,7 @@ describe('models that JavaScript builds', () => {
     ['fails', '', (f) => `fails() of ${f} failed: no depth given`],
     ['build', '1 +', () => "the arguments '1 +' of build are no JavaScript: Unexpected token ']'"],
     ['unbuilt', '', (f) => `the model 'unbuilt' of ${f} cannot be saved: not built`],
-    ['lstm', '', (f) => `the model 'lstm' of ${f}: layer 'memory' (GRU) is recurrent, which is not read from this format yet`],
+    ['frames', '', (f) => `the model 'frames' of ${f}: layer 'memory' (ConvLSTM2D) is recurrent in a way that is not read from this format yet`],
   ];
   it.each(rows)('refuses %s(%s)', async (name, given, sentence) => {
     const error = await modelFromModule(file, name, given).catch((e: unknown) => e);
