@@ -71,7 +71,11 @@ describe('models that JavaScript builds', () => {
     ['fails', '', (f) => `fails() of ${f} failed: no depth given`],
     ['build', '1 +', () => "the arguments '1 +' of build are no JavaScript: Unexpected token ']'"],
     ['unbuilt', '', (f) => `the model 'unbuilt' of ${f} cannot be saved: not built`],
-    ['frames', '', (f) => `the model 'frames' of ${f}: layer 'memory' (ConvLSTM2D) is recurrent in a way that is not read from this format yet`],
+    [
+      'frames',
+      '',
+      (f) => `the model 'frames' of ${f}: layer 'memory' (ConvLSTM2D) is recurrent in a way that is not read from this format yet`,
+    ],
   ];
   it.each(rows)('refuses %s(%s)', async (name, given, sentence) => {
     const error = await modelFromModule(file, name, given).catch((e: unknown) => e);
