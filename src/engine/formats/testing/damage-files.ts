@@ -120,7 +120,8 @@ function damagedJson(bytes: Uint8Array, random: Random): Uint8Array {
 }
 
 function flipped(file: Uint8Array, random: Random): Uint8Array {
-  const bytes = file.slice();
+  // A Buffer's own slice would not copy.
+  const bytes = new Uint8Array(file);
   for (let i = 1 + random.below(8); i > 0 && bytes.byteLength > 0; i--) {
     const reach = random.below(2) ? bytes.byteLength : Math.min(bytes.byteLength, 4096);
     const at = random.below(2) ? random.below(reach) : bytes.byteLength - 1 - random.below(reach);
@@ -131,7 +132,8 @@ function flipped(file: Uint8Array, random: Random): Uint8Array {
 
 /** Digits in the text of an HDF5 file: the lengths, units and names in its JSON, which keep their places. */
 function otherDigits(file: Uint8Array, random: Random): Uint8Array {
-  const bytes = file.slice();
+  // A Buffer's own slice would not copy.
+  const bytes = new Uint8Array(file);
   const places: number[] = [];
   for (let i = 1; i < bytes.byteLength; i++) {
     const before = bytes[i - 1];
