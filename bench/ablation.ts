@@ -70,7 +70,7 @@ export async function run(args: BenchArguments): Promise<void> {
   const wanted = args.options['variants']?.split(',');
   const variants = VARIANTS.filter((v) => v === ALL_ON || !wanted || wanted.includes(v.name));
   const factor = await dropFactor(args, out, digits, seeds);
-  const cells = new Map<Variant, Array<CellResult & { rewards: readonly number[] }>>(VARIANTS.map((v) => [v, []]));
+  const cells = new Map<Variant, Array<CellResult & { rewards: readonly number[] }>>(variants.map((v) => [v, []]));
   // Seed by seed, so that what there is at any moment can be compared.
   for (const seed of seeds) {
     for (const variant of variants) {
@@ -90,7 +90,8 @@ export async function run(args: BenchArguments): Promise<void> {
         seconds: result.seconds,
       });
     }
-    write(docs, quick, setting, cells, factor);
+    const command = `npm run -s bench -- ablation${quick ? ' --quick' : ' --data DIR'}${wanted ? ` --variants ${wanted.join(',')}` : ''}`;
+    write(docs, command, setting, cells, factor);
   }
   note(`cells: ${out}; page and figure: ${docs}`);
 }
@@ -98,17 +99,21 @@ export async function run(args: BenchArguments): Promise<void> {
 type Cells = ReadonlyMap<Variant, ReadonlyArray<CellResult & { rewards: readonly number[] }>>;
 
 /** Page and figure of the seeds that there are by now. */
-function write(docs: string, quick: boolean, setting: Setting, cells: Cells, factor: ReadonlyMap<boolean, readonly CellResult[]>): void {
+function write(docs: string, command: string, setting: Setting, cells: Cells, factor: ReadonlyMap<boolean, readonly CellResult[]>): void {
   const seeds = cells.get(ALL_ON)!.length;
   const runs = [...cells].flatMap(([v, list]) => list.map((c): RewardRun => ({ variant: v.title, seed: c.seed, rewards: c.rewards })));
   const window = Math.max(1, Math.round(setting.episodes / 20));
   const panels: RewardPanel[] = [
     { title: 'DDPG beside PPO: mean, lowest to highest seed', variants: [ALL_ON.title, DDPG.title], banded: true },
-    { title: 'Parts turned off: mean over seeds', variants: VARIANTS.filter((v) => v !== DDPG).map((v) => v.title), banded: false },
+    {
+      title: 'Parts turned off: mean over seeds',
+      variants: [...cells.keys()].filter((v) => v !== DDPG).map((v) => v.title),
+      banded: false,
+    },
   ];
   const drawnOf = `${setting.title}; ${seeds} seeds; reward = accuracy of the episode's policy on the search samples, trailing mean of ${window} episodes`;
   writeFileSync(join(docs, 'ablation.svg'), rewardCurves(runs, panels, window, drawnOf));
-  writeFileSync(join(docs, 'ablation.md'), page(quick, setting, cells, factor));
+  writeFileSync(join(docs, 'ablation.md'), page(command, setting, cells, factor));
 }
 
 function resnet(data: string, args: BenchArguments): Setting {
@@ -209,7 +214,7 @@ const table = (head: readonly string[], rows: ReadonlyArray<readonly string[]>):
   ...rows.map(row),
 ];
 
-function page(quick: boolean, setting: Setting, cells: Cells, factor: ReadonlyMap<boolean, readonly CellResult[]>): string {
+function page(command: string, setting: Setting, cells: Cells, factor: ReadonlyMap<boolean, readonly CellResult[]>): string {
   const { cpu, cores, platform, architecture } = thisMachine();
   const [first] = [...cells.values()].flat();
   const [masked] = factor.get(true)!;
@@ -229,7 +234,7 @@ function page(quick: boolean, setting: Setting, cells: Cells, factor: ReadonlyMa
   return [
     '# Ablation of the two-stage PPO',
     '',
-    `Written by \`npm run -s bench -- ablation${quick ? ' --quick' : ' --data DIR'}\`. ${setting.title}: ${setting.episodes} episodes for every variant, ${reference.length} seeds. ${setting.about} The reward is the accuracy on ${first.searchImages} search samples; the file's accuracy is on ${first.reportImages} others, where the original has ${percent(first.originalAccuracy)} %. Nothing is trained after the search.`,
+    `Written by \`${command}\`. ${setting.title}: ${setting.episodes} episodes for every variant, ${reference.length} seeds. ${setting.about} The reward is the accuracy on ${first.searchImages} search samples; the file's accuracy is on ${first.reportImages} others, where the original has ${percent(first.originalAccuracy)} %. Nothing is trained after the search.`,
     '',
     'The four parts are those of Zhan, Lin, Cao, "Deep Model Compression Via Two-Stage Deep Reinforcement Learning"; `agent` in the config turns each off. Episodes are equal, scorings are not: PPO scores after every step of an episode, DDPG once at its end.',
     '',
