@@ -158,6 +158,7 @@ class GraphReader {
     if (node.op === 'Const') return [this.constant(node)];
     const read = Object.hasOwn(NODES, node.op) ? NODES[node.op] : undefined;
     if (!read) refuseNode({ node }, 'is an operator that is not read');
+    if (node.inputs.length === 0) refuseNode({ node }, 'lacks its inputs', DAMAGED_GRAPH);
     const result = read(this.context(node));
     return (Array.isArray(result) ? result : [result]) as readonly Carried[];
   }

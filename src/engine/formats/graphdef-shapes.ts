@@ -72,6 +72,7 @@ const transpose: NodeReader = (c) => c.op('Transpose', [c.value(0)], { perm: fix
 
 /** Joins along an axis. */
 function joined(c: NodeContext, parts: readonly Carried[], axis: number, part = ''): Carried {
+  if (parts.length === 0) refuseNode(c, 'joins nothing');
   if (parts.every(isConstant) && parts.every((p) => p.dims.length === 1))
     return {
       ...whole(
@@ -222,6 +223,7 @@ const slice: NodeReader = (c) => {
 
 const gather: NodeReader = (c) => {
   const [x, indices] = c.inputs;
+  if (!indices) refuseNode(c, 'lacks its indices');
   const axisInput = c.inputs[2];
   const axis = axisOf(c, axisInput ? Number(c.constant(2).data[0]) : 0, shapeOf(x).length);
   if (isConstant(x) && isConstant(indices) && x.dims.length === 1)
