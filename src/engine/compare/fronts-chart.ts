@@ -1,11 +1,7 @@
 /** Pareto fronts of several methods as one SVG: accuracy against MACs, against weight bytes, and against milliseconds. */
-import { escaped } from '../search/sensitivity-curves';
+import { colourOf, escaped, PALE, paddedRange, svg, tenth } from '../search/svg';
 import type { CellResult } from './cell';
 
-/** Told apart by colour and by shape, so that the chart reads without colours too. */
-const COLOURS = ['#0969da', '#bc4c00', '#1a7f37', '#8250df', '#cf222e', '#57606a', '#9a6700', '#0b7285'];
-const INK = '#24292f';
-const PALE = '#d0d7de';
 const PANEL = { width: 340, height: 250, left: 52, top: 34, right: 12, bottom: 40 };
 const LEGEND_LINE = 18;
 
@@ -46,18 +42,13 @@ export function frontsChart(results: readonly CellResult[]): string {
   ];
   const legend = Math.ceil(methods.length / 4) * LEGEND_LINE + 12;
   const [width, height] = [panels.length * PANEL.width, PANEL.height + legend];
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" font-family="sans-serif" font-size="11" fill="${INK}">`,
-    `<title>Accuracy against cost, by method: ${escaped(methods.join(', '))}</title>`,
-    `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
+  return svg(width, height, `Accuracy against cost, by method: ${methods.join(', ')}`, [
     ...panels.map((panel, i) => `<g transform="translate(${i * PANEL.width} 0)">${drawn(panel, methods)}</g>`),
     ...methods.map((method, i) => {
       const [x, y] = [16 + (i % 4) * (width / 4), PANEL.height + 10 + Math.floor(i / 4) * LEGEND_LINE];
       return `${mark(x, y, i)}<text x="${x + 10}" y="${y + 4}">${escaped(method)}</text>`;
     }),
-    '</svg>',
-    '',
-  ].join('\n');
+  ]);
 }
 
 /** What no other point is as accurate as at the same x or less. */
@@ -73,10 +64,10 @@ function drawn({ title, axis, series }: Panel, methods: readonly string[]): stri
   const { width, height, left, top, right, bottom } = PANEL;
   const heading = `<text x="${left}" y="18" font-weight="bold">${title}</text><text x="${left + (width - left - right) / 2}" y="${height - 6}" text-anchor="middle">${axis}</text>`;
   if (all.length === 0) return `${heading}<text x="${left}" y="${height / 2}">nothing was measured</text>`;
-  const [x0, x1] = range(all.map((p) => p[0]));
-  const [y0, y1] = range(all.map((p) => p[1]));
-  const x = (v: number): number => round(left + ((v - x0) / (x1 - x0)) * (width - left - right));
-  const y = (v: number): number => round(top + ((y1 - v) / (y1 - y0)) * (height - top - bottom));
+  const [x0, x1] = paddedRange(all.map((p) => p[0]));
+  const [y0, y1] = paddedRange(all.map((p) => p[1]));
+  const x = (v: number): number => tenth(left + ((v - x0) / (x1 - x0)) * (width - left - right));
+  const y = (v: number): number => tenth(top + ((y1 - v) / (y1 - y0)) * (height - top - bottom));
   const ticks = [0, 0.25, 0.5, 0.75, 1];
   return [
     heading,
@@ -91,14 +82,14 @@ function drawn({ title, axis, series }: Panel, methods: readonly string[]): stri
     ...series.map(({ method, points, joined }) => {
       const index = methods.indexOf(method);
       const line = points.map(([px, py], i) => `${i === 0 ? 'M' : 'L'}${x(px)} ${y(py)}`).join('');
-      const path = joined && points.length > 1 ? `<path d="${line}" stroke="${COLOURS[index % COLOURS.length]}" fill="none"/>` : '';
+      const path = joined && points.length > 1 ? `<path d="${line}" stroke="${colourOf(index)}" fill="none"/>` : '';
       return path + points.map(([px, py]) => mark(x(px), y(py), index)).join('');
     }),
   ].join('');
 }
 
 function mark(x: number, y: number, index: number): string {
-  const fill = `fill="${COLOURS[index % COLOURS.length]}"`;
+  const fill = `fill="${colourOf(index)}"`;
   switch (index % 4) {
     case 0:
       return `<circle cx="${x}" cy="${y}" r="3.5" ${fill}/>`;
@@ -110,12 +101,3 @@ function mark(x: number, y: number, index: number): string {
       return `<path d="M${x} ${y - 4}l4 4l-4 4l-4 -4z" ${fill}/>`;
   }
 }
-
-/** The smallest and largest value with some room; never empty. */
-function range(values: readonly number[]): [number, number] {
-  const [low, high] = [Math.min(...values), Math.max(...values)];
-  const room = (high - low) * 0.06 || Math.abs(high) * 0.05 || 0.05;
-  return [low - room, high + room];
-}
-
-const round = (v: number): number => Math.round(10 * v) / 10;

@@ -1,6 +1,6 @@
 /** Reward over episodes, as papers on agents show it: the curve of each variant over its seeds, drawn as one SVG. */
 import type { RunEvent } from '../../protocol/run-events';
-import { escaped } from '../search/sensitivity-curves';
+import { colourOf, escaped, PALE, paddedRange, svg, tenth } from '../search/svg';
 
 /** One search: the reward of each episode's complete policy, from the first episode on. */
 export interface RewardRun {
@@ -61,11 +61,8 @@ export function bandOf(runs: ReadonlyArray<readonly number[]>): BandPoint[] {
   });
 }
 
-const COLOURS = ['#0969da', '#bc4c00', '#1a7f37', '#8250df', '#cf222e', '#57606a', '#9a6700', '#0b7285'];
 /** Lines of one colour chart still differ in print. */
 const DASHES = ['', '6 3', '2 3', '8 3 2 3', '12 4', '4 2', '1 2', '10 2 2 2 2 2'];
-const INK = '#24292f';
-const PALE = '#d0d7de';
 const PANEL = { width: 480, height: 300, left: 58, top: 50, right: 14, bottom: 44 };
 const LEGEND_LINE = 18;
 const SHARES = [0, 0.25, 0.5, 0.75, 1];
@@ -83,23 +80,19 @@ export function rewardCurves(runs: readonly RewardRun[], panels: readonly Reward
   const shown = panels.flatMap((p) =>
     p.variants.flatMap((v) => (bands.get(v) ?? []).flatMap((b) => (p.banded ? [b.low, b.high] : [b.mean]))),
   );
-  const axes = { episodes: Math.max(2, ...[...bands.values()].map((b) => b.length)), ...rangeOf(shown) };
+  const [low, high] = paddedRange(shown);
+  const axes = { episodes: Math.max(2, ...[...bands.values()].map((b) => b.length)), low, high };
   const width = panels.length * PANEL.width;
   const perLine = 3 * panels.length;
   const height = PANEL.height + Math.ceil(names.length / perLine) * LEGEND_LINE + 12;
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" font-family="sans-serif" font-size="11" fill="${INK}">`,
-    `<title>Reward over episodes: ${escaped(names.join(', '))}</title>`,
-    `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
+  return svg(width, height, `Reward over episodes: ${names.join(', ')}`, [
     `<text x="${PANEL.left}" y="16">${escaped(measuredOn)}</text>`,
     ...panels.map((panel, i) => `<g transform="translate(${i * PANEL.width} 0)">${drawn(panel, bands, names, axes)}</g>`),
     ...names.map((name, i) => {
       const [x, y] = [16 + (i % perLine) * (width / perLine), PANEL.height + 10 + Math.floor(i / perLine) * LEGEND_LINE];
-      return `<path d="M${round(x)} ${y}h24" ${stroke(i)}/><text x="${round(x + 30)}" y="${y + 4}">${escaped(name)}</text>`;
+      return `<path d="M${tenth(x)} ${y}h24" ${stroke(i)}/><text x="${tenth(x + 30)}" y="${y + 4}">${escaped(name)}</text>`;
     }),
-    '</svg>',
-    '',
-  ].join('\n');
+  ]);
 }
 
 interface Axes {
@@ -115,8 +108,8 @@ function drawn(
   { episodes, low, high }: Axes,
 ): string {
   const { width, height, left, top, right, bottom } = PANEL;
-  const x = (index: number): number => round(left + (index / (episodes - 1)) * (width - left - right));
-  const y = (reward: number): number => round(top + ((high - reward) / (high - low)) * (height - top - bottom));
+  const x = (index: number): number => tenth(left + (index / (episodes - 1)) * (width - left - right));
+  const y = (reward: number): number => tenth(top + ((high - reward) / (high - low)) * (height - top - bottom));
   const line = (points: ReadonlyArray<readonly [number, number]>): string =>
     points.map(([i, v], k) => `${k === 0 ? 'M' : 'L'}${x(i)} ${y(v)}`).join('');
   const present = variants.filter((v) => (bands.get(v) ?? []).length > 0);
@@ -136,25 +129,13 @@ function drawn(
       const band = bands.get(v)!;
       const there = band.map((b, i) => [i, b.high] as const);
       const back = band.map((b, i) => [i, b.low] as const).reverse();
-      return `<path d="${line([...there, ...back])}Z" fill="${colour(names.indexOf(v))}" fill-opacity="0.15"/>`;
+      return `<path d="${line([...there, ...back])}Z" fill="${colourOf(names.indexOf(v))}" fill-opacity="0.15"/>`;
     }),
     ...present.map((v) => `<path d="${line(bands.get(v)!.map((b, i) => [i, b.mean] as const))}" ${stroke(names.indexOf(v))}/>`),
   ].join('');
 }
 
-const colour = (index: number): string => COLOURS[index % COLOURS.length];
-
 function stroke(index: number): string {
   const dash = DASHES[index % DASHES.length];
-  return `stroke="${colour(index)}" stroke-width="1.6" fill="none"${dash ? ` stroke-dasharray="${dash}"` : ''}`;
+  return `stroke="${colourOf(index)}" stroke-width="1.6" fill="none"${dash ? ` stroke-dasharray="${dash}"` : ''}`;
 }
-
-/** From the smallest to the largest value with some room; never empty. */
-function rangeOf(values: readonly number[]): { low: number; high: number } {
-  if (values.length === 0) return { low: 0, high: 1 };
-  const [low, high] = [Math.min(...values), Math.max(...values)];
-  const room = (high - low) * 0.06 || 0.05;
-  return { low: low - room, high: high + room };
-}
-
-const round = (v: number): number => Math.round(10 * v) / 10;

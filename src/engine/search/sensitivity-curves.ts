@@ -1,6 +1,7 @@
 /** Curves of a sensitivity scan as one SVG: a small chart for each channel group, all with the same axes. */
 import type { LayerSensitivity, Sensitivity } from '../../protocol/layer-graph';
 import { formatPercent } from './figures';
+import { escaped, INK, PALE, svg, tenth } from './svg';
 
 /** What is drawn of a `ChannelGroup`: its id, how many channels it has, and which layers make or carry them. */
 export interface CurveGroup {
@@ -19,10 +20,6 @@ const LINE = 16;
 /** Characters that fit beside each other in the whole image, and above one chart. */
 const CHARACTERS = 118;
 const HEADING = 38;
-/** A white sheet of its own under all of it, so that the ink reads on dark pages too. */
-const PAPER = '#ffffff';
-const INK = '#24292f';
-const PALE = '#d0d7de';
 const RATIO = 'stroke="#0969da" stroke-width="2" fill="none"';
 const BITS = 'stroke="#bc4c00" stroke-width="1.5" stroke-dasharray="6 3" fill="none"';
 const ORIGINAL = `stroke="${INK}" stroke-width="1.5" stroke-dasharray="1.5 3" fill="none"`;
@@ -55,10 +52,7 @@ export function sensitivityCurves(scan: Sensitivity, groups: readonly CurveGroup
   const height = top + Math.ceil(charts.length / COLUMNS) * CELL.height + MARGIN;
   const measure = scan.measure === 'accuracy' ? 'accuracy' : 'agreement with the original';
   const legendY = MARGIN + 2 * LINE - 8;
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" font-family="sans-serif" font-size="11" fill="${INK}">`,
-    `<title>${escaped(title)}</title>`,
-    `<rect width="${width}" height="${height}" fill="${PAPER}"/>`,
+  return svg(width, height, title, [
     `<text x="${MARGIN}" y="${MARGIN + 10}" font-size="13" font-weight="bold">${escaped(shortened(title, 90))}</text>`,
     ...[
       [RATIO, `${measure}, one group pruned alone`],
@@ -73,9 +67,7 @@ export function sensitivityCurves(scan: Sensitivity, groups: readonly CurveGroup
       const x = MARGIN + (i % COLUMNS) * CELL.width;
       return `<g transform="translate(${x} ${top + Math.floor(i / COLUMNS) * CELL.height})">${drawn(chart, scan.baseline, low, high)}</g>`;
     }),
-    '</svg>',
-    '',
-  ].join('\n');
+  ]);
 }
 
 /** A chart for each group, with the layers that make or carry its channels; then one for each layer that no group has. */
@@ -98,8 +90,8 @@ function chartsOf(scan: Sensitivity, groups: readonly CurveGroup[]): Chart[] {
 function drawn({ name, detail, ratios, layers }: Chart, baseline: number, low: number, high: number): string {
   const { left, top, width, height } = PLOT;
   const bottom = top + height;
-  const x = (share: number): number => round(left + share * width);
-  const y = (accuracy: number): number => round(top + height * (1 - (accuracy - low) / (high - low)));
+  const x = (share: number): number => tenth(left + share * width);
+  const y = (accuracy: number): number => tenth(top + height * (1 - (accuracy - low) / (high - low)));
   // From 8 bits on the left to 1 on the right: further right is more compressed on both axes.
   const bitsX = (bits: number): number => x((8 - bits) / 7);
   const path = (points: ReadonlyArray<readonly [number, number]>, style: string): string =>
@@ -112,7 +104,7 @@ function drawn({ name, detail, ratios, layers }: Chart, baseline: number, low: n
   return [
     `<text x="6" y="14"><title>${escaped(name)}</title><tspan font-weight="bold">${escaped(shortened(name, HEADING - detail.length))}</tspan> ${escaped(detail)}</text>`,
     ...[low, middle, high].map(
-      (a) => `<path d="M${left} ${y(a)}h${width}" stroke="${PALE}"/>${text(left - 4, y(a) + 3, 'end', `${round(100 * a)} %`)}`,
+      (a) => `<path d="M${left} ${y(a)}h${width}" stroke="${PALE}"/>${text(left - 4, y(a) + 3, 'end', `${tenth(100 * a)} %`)}`,
     ),
     `<path d="M${left} ${y(baseline)}h${width}" ${ORIGINAL}/>`,
     ...(ratios.length > 0 ? SHARE_TICKS.map((s) => text(x(s), bottom + 12, 'middle', String(s))) : []),
@@ -131,11 +123,6 @@ function drawn({ name, detail, ratios, layers }: Chart, baseline: number, low: n
     ),
   ].join('');
 }
-
-const round = (n: number): number => Math.round(10 * n) / 10;
-
-export const escaped = (text: string): string =>
-  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 
 /** The end of a long name tells layers apart, the beginning where they are: the middle goes. */
 function shortened(text: string, most: number): string {
