@@ -54,7 +54,7 @@ export async function run(args: BenchArguments): Promise<void> {
     for (const flops of targets) {
       const config = configOf('amc', flops, scorings);
       const own = await runCell(config, { method: 'amc', seed }, join(out, 'runs', `flops-${flops}`), run);
-      const pair = { single: own.curve, shared: searchOf(events, { goal: { ...config.goal, flops } }).curve };
+      const pair = { single: own.curve, shared: searchOf(events, { ...cacp, goal: { ...cacp.goal, flops } }).curve };
       if (pair.single.length === 0) throw new Error(`AMC found no candidate within ${flops} of the FLOPs: give it more --scorings`);
       curves.push(pair);
       const wanted = pair.single[pair.single.length - 1][1] - MARGIN;

@@ -1,7 +1,7 @@
 /** `espalier compare <model|config>`: methods beside each other at one budget. */
 import { join, resolve } from 'node:path';
-import type { CellFailure, CellResult } from '../../engine/compare/cell';
-import { cellName, compareMethods } from '../../engine/compare/compare';
+import { type CellFailure, type CellResult, cellName } from '../../engine/compare/cell';
+import { compareMethods } from '../../engine/compare/compare';
 import { summaryRows } from '../../engine/compare/comparison-report';
 import { summarize } from '../../engine/compare/summary';
 import { UserError } from '../../engine/errors';
@@ -9,6 +9,7 @@ import { methods } from '../../engine/methods/registry';
 import { chooseData } from '../../engine/search/choose-data';
 import { formatPercent, formatSeconds } from '../../engine/search/figures';
 import { modelName } from '../../engine/search/run-folder';
+import { CellTimes } from '../cell-times';
 import { type ConfigOptions, configFrom } from '../config-input';
 import { ExitCode } from '../exit-codes';
 import { interruptible } from '../interrupt';
@@ -39,7 +40,7 @@ export async function compare(path: string, options: CompareCommandOptions): Pro
   const line = new ProgressLine();
   const show = showRun(line);
   if (!json) for (const note of notes) line.note(`note: ${note}`);
-  const started = performance.now();
+  const times = new CellTimes();
   try {
     const comparison = await interruptible(
       (signal) =>
@@ -54,13 +55,16 @@ export async function compare(path: string, options: CompareCommandOptions): Pro
           listener: (event) => {
             if (!json) show(event);
           },
-          onCell: (cell, index, total) => {
-            if (json) return;
-            const seconds = (performance.now() - started) / 1000;
-            const left = index > 0 ? `, about ${formatSeconds((seconds / index) * (total - index))} left` : '';
-            line.note(`${cellName(cell)} (${index + 1} of ${total}${left})`);
+          onCell: (cell, place) => {
+            const seconds = times.begin(place);
+            const left = seconds === undefined ? '' : `, about ${formatSeconds(seconds)} left`;
+            if (!json) line.note(`${cellName(cell)} (${place.index + 1} of ${place.total}${left})`);
           },
-          onResult: (result) => (json ? process.stdout.write(`${JSON.stringify(result)}\n`) : line.note(resultLine(result))),
+          onResult: (result) => {
+            times.end(!('error' in result));
+            if (json) process.stdout.write(`${JSON.stringify(result)}\n`);
+            else line.note(resultLine(result));
+          },
         }),
       () => 'the same command again: finished cells are kept, and the one under way is resumed',
     );

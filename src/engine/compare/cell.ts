@@ -1,10 +1,11 @@
 /** One cell of a comparison: a method with one seed, as a run of its own, and what is read off its journal and its end. */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Config } from '../../protocol/config';
-import type { Candidate } from '../../protocol/policy';
+import { absoluteBudget, type Config } from '../../protocol/config';
+import type { Candidate, ModelCost } from '../../protocol/policy';
 import type { RunEvent } from '../../protocol/run-events';
 import { UserError } from '../errors';
+import { masksWeights } from '../methods/method';
 import { findMethod } from '../methods/registry';
 import { withMethodSettings } from '../methods/settings';
 import { readJournal } from '../search/journal';
@@ -20,6 +21,7 @@ export interface Cell {
 /** A candidate as the charts need it. Figures but accuracy are shares of the original's. */
 export interface FrontPoint {
   readonly accuracy: number;
+  /** Effective where the method masks weights: masks leave the structured figure as it is. */
   readonly flops: number;
   readonly bytes: number;
 }
@@ -84,6 +86,17 @@ export function cellConfig(base: Config, cell: Cell, folder: string): Config {
     search: { ...base.search, episodes: scorings ?? base.search.episodes },
     output: { ...base.output, folder: join(folder, cellName(cell)) },
   };
+}
+
+/**
+ * Whether a cell has its result already, so that `runCell` only reads it.
+ * @throws UserError where the folder holds this cell of another comparison
+ */
+export function isKept(base: Config, cell: Cell, runsFolder: string): boolean {
+  const config = cellConfig(base, cell, runsFolder);
+  const existing = runOf(config.output.folder);
+  if (existing) checkSame(existing, config);
+  return existing !== undefined && isFinished(existing.path);
 }
 
 /**
@@ -163,15 +176,32 @@ function cellResult(cell: Cell, folder: RunFolder, config: Config): CellResult {
     updates: both('updates'),
     trainingSteps: (findMethod(cell.method).tuning?.(config).steps ?? 0) * finished.scorings.prune.scorings,
     seconds: events.findLast((e) => e.type === 'finished')?.seconds ?? 0,
-    ...searchOf(events, config),
+    ...searchOf(events, withMethodSettings(config)),
   };
 }
 
 type SearchFigures = Pick<CellResult, 'searchAccuracy' | 'searchImages' | 'scoringsToBest' | 'secondsToBest' | 'curve' | 'front'>;
 
+/** What of a config says which candidates count. */
+type GoalOfSearch = Pick<Config, 'goal' | 'method' | 'stages'>;
+
+/** True where a candidate keeps `goal.flops`, `goal.params` and, where no quantisation is to come, `goal.bytes`. */
+function keepsGoal({ cost, stage }: Candidate, original: ModelCost, config: GoalOfSearch): boolean {
+  const { goal } = config;
+  const masked = masksWeights(findMethod(config.method.name));
+  const within = (value: number, budget: number | undefined, whole: number): boolean =>
+    budget === undefined || value <= absoluteBudget(budget, whole) * (1 + 1e-9);
+  return (
+    within(masked ? cost.effectiveMacs : cost.macs, goal.flops, original.macs) &&
+    within(masked ? cost.effectiveParams : cost.params, goal.params, original.params) &&
+    ((stage === 'prune' && config.stages.quantize) || within(cost.weightBytes, goal.bytes, original.weightBytes))
+  );
+}
+
 /** What the first stage that searched found, and when. */
-export function searchOf(events: readonly RunEvent[], config: Pick<Config, 'goal'>): SearchFigures {
+export function searchOf(events: readonly RunEvent[], config: GoalOfSearch): SearchFigures {
   const original = events.find((e) => e.type === 'original')?.candidate;
+  const masked = masksWeights(findMethod(config.method.name));
   const front = new ParetoFront<FrontPoint>([
     { name: 'accuracy', value: (p) => p.accuracy },
     { name: 'flops', value: (p) => -p.flops },
@@ -188,11 +218,13 @@ export function searchOf(events: readonly RunEvent[], config: Pick<Config, 'goal
     const { candidate } = event;
     if (candidate.partial || candidate.origin === 'original' || stage?.type !== 'candidate' || candidate.stage !== stage.candidate.stage)
       continue;
-    const flops = candidate.cost.macs / original.cost.macs;
-    front.add({ accuracy: candidate.accuracy, flops, bytes: candidate.cost.weightBytes / original.cost.weightBytes });
-    // The budget of stage 1 counts what a dense kernel computes; masks leave that as it is.
-    const within = config.goal.flops === undefined || config.goal.flops > 1 || flops <= config.goal.flops * (1 + 1e-9) || flops === 1;
-    if (!within || (best && candidate.accuracy <= best.accuracy)) continue;
+    const { cost } = candidate;
+    front.add({
+      accuracy: candidate.accuracy,
+      flops: (masked ? cost.effectiveMacs : cost.macs) / original.cost.macs,
+      bytes: cost.weightBytes / original.cost.weightBytes,
+    });
+    if (!keepsGoal(candidate, original.cost, config) || (best && candidate.accuracy <= best.accuracy)) continue;
     best = candidate;
     secondsToBest = event.seconds ?? null;
     curve.push([scorings, candidate.accuracy]);

@@ -1,12 +1,13 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Config, type ConfigInput, configSchema } from '../../protocol/config';
+import type { ModelCost } from '../../protocol/policy';
 import type { RunEvent } from '../../protocol/run-events';
 import { trainBaseline } from '../search/train-baseline';
 import { type CellFailure, type CellResult, searchOf } from './cell';
-import { compareMethods } from './compare';
+import { type CellPlace, compareMethods } from './compare';
 import { comparisonCsv } from './comparison-report';
 import { frontsChart } from './fronts-chart';
 import { spread, summarize } from './summary';
@@ -58,8 +59,14 @@ test('every method gets the same number of scorings; table, CSV and chart hold a
   expect(readFileSync(first.files.chart, 'utf8')).toContain('random-search');
 
   const events: RunEvent[] = [];
-  const again = await compareMethods(config, { ...options, listener: (e) => void events.push(e) });
+  const places: CellPlace[] = [];
+  const again = await compareMethods(config, {
+    ...options,
+    listener: (e) => void events.push(e),
+    onCell: (_, place) => void places.push(place),
+  });
   expect(events).toEqual([]);
+  expect(places).toEqual([0, 1, 2, 3].map((index) => ({ index, total: 4, kept: true, left: 0 })));
   expect(again.results).toEqual(first.results);
 }, 60_000);
 
@@ -90,23 +97,43 @@ test('what cannot run is a line of the report; other settings in the same folder
   expect(readFileSync(files.report, 'utf8')).toMatch(/## Not run\n\n- uniform, seed 1: .*absent\.onnx/);
   const ours = await compareMethods(config, one);
   expect(ours.results.map((r) => r.method)).toEqual(['uniform']);
-  const refused = await compareMethods(configSchema.parse({ ...input, goal: { flops: 0.7 } }), one);
-  expect(refused.failures[0].error).toMatch(/belongs to a comparison with other settings.*--out/);
+  const report = readFileSync(ours.files.report, 'utf8');
+  const begun: string[] = [];
+  // The cell that does not fit is the last of three; the others would have run and written a report first.
+  const refused = compareMethods(configSchema.parse({ ...input, goal: { flops: 0.7 } }), {
+    ...one,
+    methods: ['random-search', 'greedy', 'uniform'],
+    onCell: ({ method }) => void begun.push(method),
+  });
+  await expect(refused).rejects.toMatchObject({
+    message: expect.stringContaining('belongs to a comparison with other settings'),
+    hint: expect.stringContaining('--out'),
+  });
+  expect(begun).toEqual([]);
+  expect(readFileSync(ours.files.report, 'utf8')).toBe(report);
+  expect(readdirSync(join(out, 'runs'))).toEqual(['uniform-seed1']);
 }, 60_000);
 
-const candidate = (accuracy: number, macs: number, more: Partial<{ partial: boolean; stage: 'prune' | 'quantize' }> = {}): RunEvent =>
+type Figures = Partial<{ partial: boolean; stage: 'prune' | 'quantize'; cost: Partial<ModelCost> }>;
+
+/** A candidate of a network with 100 MACs, 100 parameters and 100 bytes; the cost's figures are `macs` where nothing else is said. */
+const candidate = (accuracy: number, macs: number, { cost, ...more }: Figures = {}): RunEvent =>
   ({
     type: 'candidate',
     seconds: 7,
-    candidate: { stage: 'prune', partial: false, origin: 'agent', accuracy, images: 50, cost: { macs, weightBytes: macs }, ...more },
+    candidate: { stage: 'prune', partial: false, origin: 'agent', accuracy, images: 50, cost: { ...costOf(macs), ...cost }, ...more },
   }) as unknown as RunEvent;
+const costOf = (macs: number): ModelCost => ({ macs, effectiveMacs: macs, params: macs, effectiveParams: macs, weightBytes: macs });
+const original = { type: 'original', candidate: { images: 50, cost: costOf(100) } } as unknown as RunEvent;
+const scored = { type: 'evaluation' } as RunEvent;
+const searchedFor = (goal: Config['goal'], more: Partial<ConfigInput> = {}): Config => configSchema.parse({ ...input, ...more, goal });
 
 test('the best is counted from complete candidates within the goal', () => {
-  const original = { type: 'original', candidate: { images: 50, cost: { macs: 100, weightBytes: 100 } } } as unknown as RunEvent;
-  const scored = { type: 'evaluation' } as RunEvent;
   const events = [
     original,
     scored,
+    // A policy that prunes nothing is beyond the goal as any other.
+    candidate(0.97, 100),
     candidate(0.9, 80),
     scored,
     candidate(0.95, 50, { partial: true }),
@@ -119,13 +146,37 @@ test('the best is counted from complete candidates within the goal', () => {
     candidate(0.65, 50),
     candidate(0.99, 10, { stage: 'quantize' }),
   ];
-  const found = searchOf(events, { goal: { flops: 0.5 } as Config['goal'] });
+  const found = searchOf(events, searchedFor({ flops: 0.5 }));
   expect(found.curve).toEqual([
     [3, 0.6],
     [5, 0.7],
   ]);
   expect(found).toMatchObject({ searchAccuracy: 0.7, scoringsToBest: 5, secondsToBest: 7, searchImages: 50 });
-  expect(found.front.map((p) => p.accuracy)).toEqual([0.6, 0.7, 0.9]);
+  expect(found.front.map((p) => p.accuracy)).toEqual([0.6, 0.7, 0.9, 0.97]);
+  // More than 1 is a figure of its own, not a share.
+  expect(searchOf(events, searchedFor({ flops: 50 })).curve).toEqual(found.curve);
+  expect(searchOf(events, searchedFor({})).searchAccuracy).toBe(0.97);
+});
+
+test('a goal for the parameters counts, and one for the bytes where nothing is quantised afterwards', () => {
+  const events = [original, candidate(0.9, 50, { cost: { params: 80, weightBytes: 90 } }), candidate(0.8, 50)];
+  expect(searchOf(events, searchedFor({ flops: 0.5 })).searchAccuracy).toBe(0.9);
+  expect(searchOf(events, searchedFor({ flops: 0.5, params: 0.6 })).searchAccuracy).toBe(0.8);
+  expect(searchOf(events, searchedFor({ params: 79 })).searchAccuracy).toBe(0.8);
+  expect(searchOf(events, searchedFor({ bytes: 0.6 })).searchAccuracy).toBe(0.8);
+  expect(searchOf(events, searchedFor({ bytes: 0.6 }, { stages: { prune: true, quantize: true } })).searchAccuracy).toBe(0.9);
+});
+
+test('where weights are masked, what is left of them counts', () => {
+  const masked = (accuracy: number, left: number): RunEvent =>
+    candidate(accuracy, 100, { cost: { effectiveMacs: left, effectiveParams: left } });
+  const events = [original, scored, masked(0.9, 70), scored, masked(0.8, 40)];
+  const found = searchOf(events, searchedFor({ flops: 0.5 }, { method: { name: 'purl' } }));
+  expect(found.curve).toEqual([[2, 0.8]]);
+  expect(found.front.map((p) => p.flops)).toEqual([0.4, 0.7]);
+  expect(searchOf(events, searchedFor({ params: 0.5 }, { method: { name: 'purl' } })).searchAccuracy).toBe(0.8);
+  // A method that cuts channels gets no credit for zeros.
+  expect(searchOf(events, searchedFor({ flops: 0.5 })).searchAccuracy).toBeNull();
 });
 
 test('medians, spread and paired wins', () => {

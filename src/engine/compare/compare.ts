@@ -9,8 +9,19 @@ import type { RunEvent } from '../../protocol/run-events';
 import { UserError } from '../errors';
 import { findMethod } from '../methods/registry';
 import type { RunOptions } from '../search/run';
-import { type Cell, type CellFailure, type CellResult, cellName, runCell } from './cell';
+import { type Cell, type CellFailure, type CellResult, isKept, runCell } from './cell';
 import { type ComparisonFiles, writeComparison } from './comparison-report';
+
+/** Where in the comparison a cell is. */
+export interface CellPlace {
+  /** From 0. */
+  readonly index: number;
+  readonly total: number;
+  /** It was done by an earlier call, and is only read. */
+  readonly kept: boolean;
+  /** How many cells are still to be run, this one included. */
+  readonly left: number;
+}
 
 export interface CompareOptions extends Omit<RunOptions, 'listener'> {
   readonly methods: readonly string[];
@@ -18,7 +29,7 @@ export interface CompareOptions extends Omit<RunOptions, 'listener'> {
   /** Folder of the comparison: `runs/` and the report. */
   readonly out: string;
   /** Before a cell begins. */
-  readonly onCell?: (cell: Cell, index: number, total: number) => void;
+  readonly onCell?: (cell: Cell, place: CellPlace) => void;
   readonly onResult?: (result: CellResult | CellFailure) => void;
   /** Events of the run in progress. */
   readonly listener?: (event: RunEvent) => void;
@@ -32,7 +43,7 @@ export interface Comparison {
 
 /**
  * @param base model, data, goal and budget of every cell (`search.scorings`)
- * @throws UserError where a method or the folder does not fit, before anything runs; the signal's reason where it is aborted
+ * @throws UserError where a method or the folder does not fit, before anything runs or is written; the signal's reason where it is aborted
  */
 export async function compareMethods(base: Config, options: CompareOptions): Promise<Comparison> {
   const { methods, seeds, out, onCell, onResult, ...run } = options;
@@ -42,15 +53,17 @@ export async function compareMethods(base: Config, options: CompareOptions): Pro
   if (base.search.scorings === undefined)
     throw new UserError('a comparison needs one budget for all methods', 'Set search.scorings (--scorings), e.g. 80.');
   const runsFolder = join(out, 'runs');
-  mkdirSync(runsFolder, { recursive: true });
   // Seed by seed, so that what there is at any moment can be compared.
   const cells = seeds.flatMap((seed) => methods.map((method): Cell => ({ method, seed })));
+  const kept = cells.map((cell) => isKept(base, cell, runsFolder));
+  mkdirSync(runsFolder, { recursive: true });
   const results: CellResult[] = [];
   const failures: CellFailure[] = [];
   let files: ComparisonFiles | undefined;
   for (const [index, cell] of cells.entries()) {
     options.signal?.throwIfAborted();
-    onCell?.(cell, index, cells.length);
+    const left = kept.slice(index).filter((k) => !k).length;
+    onCell?.(cell, { index, total: cells.length, kept: kept[index], left });
     try {
       const result = await runCell(base, cell, runsFolder, run);
       results.push(result);
@@ -66,5 +79,3 @@ export async function compareMethods(base: Config, options: CompareOptions): Pro
   }
   return { results, failures, files: files! };
 }
-
-export { cellName };
