@@ -19,10 +19,8 @@ import { thisMachine } from '../src/engine/search/recorder';
 import { RunFolder } from '../src/engine/search/run-folder';
 import { trainBaseline } from '../src/engine/search/train-baseline';
 import { type ConfigInput, configSchema } from '../src/protocol/config';
-import { type BenchArguments, dataFolder, note, printRow, threadFiles } from './bench';
+import { type BenchArguments, dataFolder, IMAGENET, note, printRow, threadFiles } from './bench';
 
-/** Normalisation that the CIFAR-10 network was trained with. */
-const IMAGENET = { scale: 1 / 255, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 const OFF = { clip: false, slowTargets: false, targetNoise: false, perStepUpdates: false };
 
 interface Variant {

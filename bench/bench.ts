@@ -1,5 +1,7 @@
 /** What every benchmark shares: arguments, rows on standard output, medians. */
 import { join } from 'node:path';
+import { spread } from '../src/engine/compare/summary';
+import { normalizations } from '../src/engine/data/normalize';
 
 export interface BenchArguments {
   /** Folder with data sets and models (`--data` or ESPALIER_DATA). */
@@ -45,8 +47,9 @@ export const note = (text: string): void => console.error(text);
 
 const round = (x: number): number => (Number.isInteger(x) ? x : Number(x.toPrecision(5)));
 
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
+/** The median; of an even number the mean of the middle two. @param values at least one */
+export const median = (values: readonly number[]): number => spread(values).median;
+
+const { scale, mean, std } = normalizations.imagenet;
+/** Normalisation that the CIFAR-10 networks of the data folder were trained with, as a config has it. */
+export const IMAGENET = { scale, mean: [...mean], std: [...std] };

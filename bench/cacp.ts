@@ -14,9 +14,8 @@ import { spread } from '../src/engine/compare/summary';
 import { readJournal } from '../src/engine/search/journal';
 import { RunFolder } from '../src/engine/search/run-folder';
 import { type Config, type ConfigInput, configSchema } from '../src/protocol/config';
-import { type BenchArguments, dataFolder, note, printRow, threadFiles } from './bench';
+import { type BenchArguments, dataFolder, IMAGENET, note, printRow, threadFiles } from './bench';
 
-const IMAGENET = { scale: 1 / 255, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 /** Half a percentage point. */
 const MARGIN = 0.005;
 /** How many times fewer scorings are expected. */

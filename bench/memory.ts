@@ -5,7 +5,7 @@
 import { lenet5 } from '../src/engine/architectures/lenet5';
 import { Random } from '../src/engine/random';
 import { Trainer } from '../src/engine/training/trainer';
-import { type BenchArguments, printRow } from './bench';
+import { type BenchArguments, median, printRow } from './bench';
 
 export interface MemoryFigures {
   readonly from: { readonly step: number; readonly bytes: number };
@@ -16,8 +16,6 @@ export interface MemoryFigures {
 
 /** Steps before each end over which the resident set is sampled: single readings swing by some percent with the collector. */
 const WINDOW = 100;
-
-const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1];
 
 /** @param steps where the first and the second figure are taken */
 export async function measureTrainingMemory(steps: readonly [number, number] = [400, 1400], batch = 128): Promise<MemoryFigures> {

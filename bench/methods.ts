@@ -18,10 +18,8 @@ import { methods } from '../src/engine/methods/registry';
 import { thisMachine } from '../src/engine/search/recorder';
 import { trainBaseline } from '../src/engine/search/train-baseline';
 import { type ConfigInput, configSchema } from '../src/protocol/config';
-import { type BenchArguments, dataFolder, note, printRow, threadFiles } from './bench';
+import { type BenchArguments, dataFolder, IMAGENET, note, printRow, threadFiles } from './bench';
 
-/** Normalisation that the CIFAR-10 networks were trained with. */
-const IMAGENET = { scale: 1 / 255, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 const FEW = ['episodic-ppo', 'two-stage-ppo', 'amc', 'random-search', 'uniform'];
 /** Some cells show what a criterion adds to uniform ratios. */
 const QUICK = [...FEW, 'evolutionary', 'l1'];

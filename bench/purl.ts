@@ -12,9 +12,7 @@ import { prepare } from '../src/engine/search/prepare';
 import { startRun } from '../src/engine/search/run';
 import { configSchema } from '../src/protocol/config';
 import type { RunEvent } from '../src/protocol/run-events';
-import { type BenchArguments, dataFolder, note, printRow, threadFiles } from './bench';
-
-const IMAGENET = { scale: 1 / 255, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+import { type BenchArguments, dataFolder, IMAGENET, note, printRow, threadFiles } from './bench';
 
 export async function run(args: BenchArguments): Promise<void> {
   const data = dataFolder(args);
