@@ -7,6 +7,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { countCosts } from '../src/engine/graph/costs';
+import { keepBlocked } from '../src/engine/graph/passes/keep-blocked';
 import { loadModel, modelBytes } from '../src/engine/onnx/file';
 import { accuracyOf } from '../src/engine/runtime/evaluate';
 import { measureLatency } from '../src/engine/runtime/latency';
@@ -103,7 +104,7 @@ async function fineTune(args: BenchArguments, file: string, data: string, method
     await source.close();
     const accuracy = await accuracyOf(model, prepared.data.report);
     const seconds = (performance.now() - started) / 1000;
-    const files = [readFileSync(file), modelBytes(model)];
+    const files = [readFileSync(file), modelBytes(keepBlocked(model).model)];
     const speedup = async (batch: number): Promise<number> => {
       const [before, after] = await measureLatency(files, prepared.data.shape, batch);
       return (before?.median ?? Number.NaN) / (after?.median ?? Number.NaN);
