@@ -29,6 +29,8 @@ describe('default splits', () => {
     ['digits by default', undefined, { train: 1000, test: 300 }],
     ['files with both sets', { files: { train: 'a.npz', test: 'b.npz' } }, { train: 1000, test: 300 }],
     ['only a test set', { files: { test: 'b.npz' } }, { test: 11 }],
+    ['a test set that is parted further', { files: { test: 'b.npz' } }, { test: 161 }],
+    ['inputs without labels', { files: { inputs: 'x.npy' } }, { test: 30_000 }],
     ['only a training set', { files: { train: 'a.npz' } }, { train: 101 }],
     ['a named set without its training part', { name: 'mnist' as const }, { test: 100 }],
   ])('%s: search, report and training share nothing', (_, settings, sizes: { train?: number; test?: number }) => {
@@ -43,6 +45,28 @@ describe('default splits', () => {
       // Nothing is left unused either.
       expect(rows.length).toBe(sizes[set] ?? 0);
     }
+  });
+});
+
+describe('a lone test set', () => {
+  it('scores the search on other images than layers are fitted to', () => {
+    const { splits, problems } = resolveSplits(data({ files: { inputs: 'images' } }), { test: 500 });
+    expect(problems).toEqual([]);
+    expect(splits).toEqual({
+      search: { set: 'test', from: 188, to: 250 },
+      report: { set: 'test', from: 250, to: 500 },
+      train: { set: 'test', from: 0, to: 188 },
+      calibration: { set: 'test', from: 0, to: 188 },
+    });
+  });
+
+  it('is not parted further where it is small, or where the search has its own images', () => {
+    expect(resolveSplits(data({ files: { inputs: 'x.npy' } }), { test: 159 }).splits).toEqual({
+      search: { set: 'test', from: 0, to: 63 },
+      report: { set: 'test', from: 63, to: 159 },
+    });
+    const given = { search: { set: 'test' as const, from: 0, count: 200 } };
+    expect(resolveSplits(data({ files: { inputs: 'x.npy' }, splits: given }), { test: 500 }).splits.calibration).toBeUndefined();
   });
 });
 
@@ -65,5 +89,12 @@ describe('given splits', () => {
     ],
   ] as const)('%o', (splits, problem) => {
     expect(resolveSplits(data({ files: { train: 'a.npz' }, splits }), { train: 1000 }).problems).toEqual([problem]);
+  });
+
+  it('keeps the report away from the images that layers are fitted to', () => {
+    const splits = { calibration: { set: 'test' as const, from: 40, count: 20 }, report: { set: 'test' as const, from: 50 } };
+    expect(resolveSplits(data({ files: { inputs: 'x.npy' }, splits }), { test: 100 }).problems).toEqual([
+      "'data.splits.report' shares images with 'data.splits.calibration', so the reported accuracy is not held out",
+    ]);
   });
 });

@@ -1,5 +1,5 @@
 /** Runs from end to end on data of every kind: several inputs, token ids, values, several labels, outputs without labels, folders of images. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { encode } from 'fast-png';
@@ -121,13 +121,18 @@ describe('several inputs', () => {
       { name: 'wide', shape: [6] },
       { name: 'word', shape: [3] },
     ]);
-    expect([p.data.search.count, p.data.report.count, p.data.measure]).toEqual([96, 144, 'accuracy']);
-    const wrong = Array.from({ length: 96 }, (_, i) => i).filter((i) => i % 5 === 0).length;
-    expect(await accuracyOf(p.model, p.data.search)).toBeCloseTo(1 - wrong / 96, 10);
+    expect([p.data.search.count, p.data.report.count, p.data.measure]).toEqual([30, 120, 'accuracy']);
+    // Layers are fitted to the first 90, as many of them as the config wants.
+    expect(p.data.calibration.count).toBe(40);
+    expect(p.notes).toContain(
+      'reconstruction uses 40 samples, fine-tuning uses 90, the search scores on 30 others, the report on 120 others still',
+    );
+    const wrong = Array.from({ length: 30 }, (_, i) => 90 + i).filter((i) => i % 5 === 0).length;
+    expect(await accuracyOf(p.model, p.data.search)).toBeCloseTo(1 - wrong / 30, 10);
     const { scores } = await predict(p.model, scoringSignature(p.model), p.data.search, { threads: 1 });
     const expected = await byHand(p.model);
     scores.forEach((v, i) => {
-      expect(v).toBeCloseTo(expected[i], 5);
+      expect(v).toBeCloseTo(expected[90 * 3 + i], 5);
     });
   });
 
@@ -281,8 +286,11 @@ it('several outputs without labels: agreement of all of them with the original',
     stages: { prune: false, quantize: true },
     data: { files: { inputs: join(root, 'outputs.npy') } },
   });
-  const { result } = await startRun(config, { folder: root });
+  const { result, folder } = await startRun(config, { folder: root });
   expect([result.measure, result.before.accuracy]).toEqual(['agreement of the outputs with the original', 1]);
+  expect(readFileSync(join(folder, 'report.md'), 'utf8')).toMatch(
+    /## Notes\n\n(?:- .*\n)*- reconstruction uses 40 samples, fine-tuning \(towards the answers of the original\) uses 90, the search scores on 30 others/,
+  );
   expect(result.after.accuracy).toBeLessThan(1);
   expect(result.after.accuracy).toBeGreaterThan(0.5);
 });

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import type { Config } from '../../protocol/config';
-import { resolveSplits, type SplitRange } from '../../protocol/splits';
+import { type ResolvedSplits, resolveSplits, type SplitRange } from '../../protocol/splits';
 import { BatchPipeline } from '../data/batches';
 import type { Augmentation, DataSource, Dataset, Normalization, Split } from '../data/dataset';
 import { type DataForm, type LoadOptions, loadData } from '../data/load';
@@ -164,6 +164,7 @@ async function prepareData(
   const normalization = await chooseNormalization(config, model, source, probe, options, notes);
   const scoring = async (split: Split): Promise<ScoringSet> => judge.scoringSet(split, await materialize(split, normalization));
   const searchSet = await scoring(search);
+  notes.push(...splitNotes(splits, calibration.rows.length, labelled));
   return {
     name: source.name,
     shape: any.shape,
@@ -182,6 +183,23 @@ async function prepareData(
     calibration: await materialize(calibration, normalization),
     train: splits.train && pick(splits.train, 'train'),
   };
+}
+
+/** Which samples a lone test set gives to what, where people would not guess it. */
+function splitNotes({ search, calibration, train, report }: ResolvedSplits['splits'], calibrated: number, labelled: boolean): string[] {
+  const size = (range: SplitRange | undefined): number => (range ? range.to - range.from : 0);
+  const shared =
+    calibration === undefined || (search?.set === calibration.set && search.from < calibration.to && calibration.from < search.to);
+  if (shared) {
+    return [
+      `the ${size(search)} samples that score the search serve for reconstruction too, so scores of the search are too high; only the report's ${size(report)} are held out. Give more samples, or part them with "data.splits"`,
+    ];
+  }
+  if (search?.set !== 'test' || calibration.set !== 'test') return [];
+  const tuned = train ? `, fine-tuning${labelled ? '' : ' (towards the answers of the original)'} uses ${size(train)}` : '';
+  return [
+    `reconstruction uses ${calibrated} samples${tuned}, the search scores on ${size(search)} others, the report on ${size(report)} others still`,
+  ];
 }
 
 /** The first samples of a set, sharing its memory. */

@@ -113,6 +113,7 @@ function reportText(context: RunContext, result: FinalResult, facts: ReportFacts
     lines.push('');
   }
   lines.push(...(facts.section ?? []));
+  if (prepared.notes.length > 0) lines.push('## Notes', '', ...prepared.notes.map((n) => `- ${n}`), '');
   lines.push(...sensitivitySection(folder.path, prepared));
   if (prepared.frozen.length > 0) {
     lines.push('## Not pruned', '', ...prepared.frozen.map((f) => `- ${f.id} (${f.channels} channels): ${f.reason}`), '');
