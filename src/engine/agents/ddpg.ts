@@ -3,12 +3,26 @@
  * step's range, a critic Q_φ(s, a), slow targets, truncated-normal exploration, and targets y = r − b + γ·Q' with b the moving average of rewards.
  */
 import { Random } from '../random';
-import type { Action, ActionBounds, Agent, AgentState, Observation, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent';
+import { ActorCritic, type ActorCriticState, criticRows } from './actor-critic';
+import {
+  type Action,
+  type ActionBounds,
+  type Agent,
+  type AgentState,
+  NO_FIGURES,
+  type Observation,
+  type RewardFunction,
+  type Step,
+  stepAfter,
+  type Transition,
+  type UpdateDiagnostics,
+} from './agent';
 import { checkAlgorithm, checkObservation, checkSizes, finiteReward } from './checks';
 import { fromFraction, type NoiseSchedule, noiseAfter, truncatedNormal } from './exploration';
-import { backward, forward } from './mlp-math';
-import { Adam, type AdamState, Mlp } from './networks';
+import { backward, forward, outputOf, packed, sigmoid } from './mlp-math';
+import type { Mlp } from './networks';
 import { Replay } from './replay';
+import { average, explainedVariance, movedAverage } from './statistics';
 
 export interface DdpgOptions {
   /** Discount γ. */
@@ -47,12 +61,7 @@ export const DDPG_DEFAULTS: DdpgOptions = {
 
 export class DdpgAgent implements Agent {
   readonly options: DdpgOptions;
-  private readonly actor: Mlp; // μ_θ
-  private readonly critic: Mlp; // Q_φ
-  private readonly targetActor: Mlp; // θ'
-  private readonly targetCritic: Mlp; // φ'
-  private readonly actorOptimiser: Adam;
-  private readonly criticOptimiser: Adam;
+  private readonly networks: ActorCritic;
   private readonly replay: Replay;
   private random: Random;
   /** Episodes ended in earlier rounds, and transitions of this one. */
@@ -69,14 +78,9 @@ export class DdpgAgent implements Agent {
     options: Partial<DdpgOptions> = {},
   ) {
     this.options = { ...DDPG_DEFAULTS, ...options };
-    const { hidden, actorLearningRate, criticLearningRate, replayCapacity } = this.options;
+    const { hidden, replayCapacity } = this.options;
     this.random = random.fork('samples');
-    this.actor = new Mlp([observationSize, hidden, hidden, 1], random.fork('actor'), { outputScale: 3e-3 });
-    this.critic = new Mlp([observationSize + 1, hidden, hidden, 1], random.fork('critic'), { outputScale: 3e-3 });
-    this.targetActor = this.actor.copy();
-    this.targetCritic = this.critic.copy();
-    this.actorOptimiser = new Adam(this.actor.parameters, actorLearningRate);
-    this.criticOptimiser = new Adam(this.critic.parameters, criticLearningRate);
+    this.networks = new ActorCritic({ ...this.options, observationSize, hidden: [hidden, hidden] }, random);
     this.replay = new Replay(replayCapacity);
   }
 
@@ -93,7 +97,7 @@ export class DdpgAgent implements Agent {
     checkObservation(observation, this.observationSize);
     const fraction = (): number => {
       if (!deterministic && this.warmingUp) return this.random.uniform();
-      const [mean] = this.means(this.actor, [observation]);
+      const [mean] = this.means(this.networks.actor, [observation]);
       return deterministic ? mean : truncatedNormal(this.random, mean, this.sigma, 0, 1);
     };
     return { value: fromFraction(fraction(), bounds), logProbability: 0 };
@@ -121,9 +125,8 @@ export class DdpgAgent implements Agent {
     const batch = this.replay.sample(minibatch, this.random);
     const critic = this.updateCritic(batch, reward);
     const actorLoss = this.updateActor(batch);
-    this.targetActor.moveTowards(this.actor, tau);
-    this.targetCritic.moveTowards(this.critic, tau);
-    return { ...critic, actorLoss, approxKl: Number.NaN, clipFraction: Number.NaN, entropy: Number.NaN };
+    this.networks.moveTargets(tau);
+    return { ...NO_FIGURES, ...critic, actorLoss };
   }
 
   private updateCritic(
@@ -131,85 +134,75 @@ export class DdpgAgent implements Agent {
     reward: RewardFunction,
   ): Pick<UpdateDiagnostics, 'criticLoss' | 'explainedVariance' | 'qMean'> {
     const { gamma, baselineRate } = this.options;
+    const { critic, criticOptimiser, targetActor, targetCritic } = this.networks;
     const n = batch.length;
     const rewards = batch.map((t) => finiteReward(reward, t.outcome));
-    const mean = average(rewards);
-    this.baseline = this.baseline === undefined ? mean : this.baseline + baselineRate * (mean - this.baseline);
+    this.baseline = movedAverage(this.baseline, average(rewards), baselineRate);
     const b = baselineRate > 0 ? this.baseline : 0;
 
     // y = r − b + γ·(1 − done)·Q_φ'(s', μ_θ'(s'))
-    const next = batch.map((t) => t.next ?? { observation: t.observation, bounds: t.bounds });
+    const next = batch.map(stepAfter);
     const nextStates = next.map((step) => step.observation);
-    const nextMeans = this.means(this.targetActor, nextStates);
-    const nextQ = this.q(this.targetCritic, nextStates, actionsAt(nextMeans, next));
+    const nextMeans = this.means(targetActor, nextStates);
+    const nextQ = this.q(targetCritic, nextStates, actionsAt(nextMeans, next));
     const y = batch.map((t, i) => rewards[i] - b + (t.done ? 0 : gamma * nextQ[i]));
 
     const activations = forward(
-      this.critic,
+      critic,
       this.criticInput(
         batch.map((t) => t.observation),
         batch.map((t) => t.action),
       ),
       n,
     );
-    const q = activations[activations.length - 1];
+    const q = outputOf(activations);
     const gradient = Float32Array.from(q, (value, i) => (2 * (value - y[i])) / n);
-    this.criticOptimiser.step(backward(this.critic, activations, gradient, n).parameters);
+    criticOptimiser.step(backward(critic, activations, gradient, n).parameters);
     const errors = y.map((target, i) => target - q[i]);
-    const spread = variance(y);
     return {
       criticLoss: average(errors.map((e) => e * e)),
-      explainedVariance: spread > 0 ? 1 - variance(errors) / spread : Number.NaN,
+      explainedVariance: explainedVariance(y, errors),
       qMean: average(Array.from(q)),
     };
   }
 
   /** One step up the gradient of mean Q_φ(s, μ_θ(s)). @returns the loss, −mean Q */
   private updateActor(batch: readonly Transition[]): number {
+    const { actor, actorOptimiser, critic } = this.networks;
     const n = batch.length;
     const states = batch.map((t) => t.observation);
-    const activations = forward(this.actor, flat(states, this.observationSize), n);
-    const means = Array.from(activations[activations.length - 1], sigmoid);
-    const critic = forward(this.critic, this.criticInput(states, actionsAt(means, batch)), n);
-    const { input } = backward(this.critic, critic, new Float32Array(n).fill(-1 / n), n, { inputOnly: true });
+    const activations = forward(actor, packed(states, this.observationSize), n);
+    const means = Array.from(outputOf(activations), sigmoid);
+    const judged = forward(critic, this.criticInput(states, actionsAt(means, batch)), n);
+    const { input } = backward(critic, judged, new Float32Array(n).fill(-1 / n), n, { inputOnly: true });
     // dQ/da · da/dμ · the sigmoid's slope; where the bounds leave one action nothing flows.
     const width = this.observationSize + 1;
     const gradient = Float32Array.from(
       means,
       (u, i) => input[i * width + width - 1] * (batch[i].bounds.high - batch[i].bounds.low) * u * (1 - u),
     );
-    this.actorOptimiser.step(backward(this.actor, activations, gradient, n).parameters);
-    return -average(Array.from(critic[critic.length - 1]));
+    actorOptimiser.step(backward(actor, activations, gradient, n).parameters);
+    return -average(Array.from(outputOf(judged)));
   }
 
   /** μ(s) as a fraction of the range, for each state. */
   private means(network: Mlp, states: readonly Observation[]): number[] {
-    const activations = forward(network, flat(states, this.observationSize), states.length);
-    return Array.from(activations[activations.length - 1], sigmoid);
+    return Array.from(outputOf(forward(network, packed(states, this.observationSize), states.length)), sigmoid);
   }
 
   private q(network: Mlp, states: readonly Observation[], actions: readonly number[]): Float32Array {
-    const activations = forward(network, this.criticInput(states, actions), states.length);
-    return activations[activations.length - 1];
+    return outputOf(forward(network, this.criticInput(states, actions), states.length));
   }
 
   private criticInput(states: readonly Observation[], actions: readonly number[]): Float32Array {
-    return flat(
-      states.map((s, i) => [...s, actions[i]]),
-      this.observationSize + 1,
-    );
+    return packed(criticRows(states, actions), this.observationSize + 1);
   }
 
   state(): AgentState {
     return {
       algorithm: 'ddpg',
-      sizes: this.critic.sizes,
-      actor: this.actor.state(),
-      critic: this.critic.state(),
-      targetActor: this.targetActor.state(),
-      targetCritic: this.targetCritic.state(),
-      actorOptimiser: this.actorOptimiser.state(),
-      criticOptimiser: this.criticOptimiser.state(),
+      sizes: this.networks.critic.sizes,
+      ...this.networks.state(),
       replay: this.replay.state(),
       random: this.random.state(),
       episodes: this.episodes,
@@ -222,13 +215,8 @@ export class DdpgAgent implements Agent {
   restore(state: AgentState): void {
     checkAlgorithm(state, 'ddpg');
     const saved = state as unknown as DdpgState;
-    checkSizes(saved.sizes, this.critic.sizes);
-    this.actor.restore(saved.actor);
-    this.critic.restore(saved.critic);
-    this.targetActor.restore(saved.targetActor);
-    this.targetCritic.restore(saved.targetCritic);
-    this.actorOptimiser.restore(saved.actorOptimiser);
-    this.criticOptimiser.restore(saved.criticOptimiser);
+    checkSizes(saved.sizes, this.networks.critic.sizes);
+    this.networks.restore(saved);
     this.replay.restore(saved.replay);
     this.random = new Random(saved.random);
     this.episodes = saved.episodes;
@@ -241,14 +229,8 @@ export class DdpgAgent implements Agent {
   }
 }
 
-interface DdpgState {
+interface DdpgState extends ActorCriticState {
   readonly sizes: readonly number[];
-  readonly actor: readonly string[];
-  readonly critic: readonly string[];
-  readonly targetActor: readonly string[];
-  readonly targetCritic: readonly string[];
-  readonly actorOptimiser: AdamState;
-  readonly criticOptimiser: AdamState;
   readonly replay: readonly Transition[];
   readonly random: readonly number[];
   readonly episodes: number;
@@ -256,23 +238,5 @@ interface DdpgState {
   readonly baseline: number | undefined;
 }
 
-const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
-
 const actionsAt = (fractions: readonly number[], steps: ReadonlyArray<{ readonly bounds: ActionBounds }>): number[] =>
   fractions.map((u, i) => fromFraction(u, steps[i].bounds));
-
-/** Rows of equal width as one array. */
-function flat(rows: ReadonlyArray<readonly number[]>, width: number): Float32Array {
-  const values = new Float32Array(rows.length * width);
-  rows.forEach((row, i) => {
-    values.set(row, i * width);
-  });
-  return values;
-}
-
-const average = (values: readonly number[]): number => values.reduce((sum, v) => sum + v, 0) / values.length;
-
-function variance(values: readonly number[]): number {
-  const mean = average(values);
-  return average(values.map((v) => (v - mean) ** 2));
-}

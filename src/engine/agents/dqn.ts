@@ -4,12 +4,25 @@
  * targets y = r + γ·Q'(s', argmax_a Q(s', a)). Only actions within a step's bounds are chosen, and only they enter the argmax.
  */
 import { Random } from '../random';
-import type { Action, ActionBounds, Agent, AgentState, Observation, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent';
+import { ActionList } from './action-list';
+import {
+  type Action,
+  type Agent,
+  type AgentState,
+  NO_FIGURES,
+  type Observation,
+  type RewardFunction,
+  type Step,
+  stepAfter,
+  type Transition,
+  type UpdateDiagnostics,
+} from './agent';
 import { checkAlgorithm, checkObservation, checkSizes, finiteReward } from './checks';
 import { clip } from './exploration';
-import { backward, forward } from './mlp-math';
+import { backward, forward, outputOf, packed } from './mlp-math';
 import { Adam, type AdamState, Mlp } from './networks';
 import { Replay } from './replay';
+import { average, explainedVariance } from './statistics';
 
 export interface DqnOptions {
   /** Discount γ. */
@@ -48,15 +61,13 @@ export const DQN_DEFAULTS: DqnOptions = {
   doubleQ: true,
 };
 
-/** Bounds come from the same arithmetic as actions, up to rounding. */
-const TOLERANCE = 1e-9;
-
 export class DqnAgent implements Agent {
   readonly options: DqnOptions;
   private readonly network: Mlp; // Q
   private readonly target: Mlp; // Q'
   private readonly optimiser: Adam;
   private readonly replay: Replay;
+  private readonly actions: ActionList;
   private random: Random;
   /** Episodes ended in earlier rounds, and transitions of this one. */
   private episodes = 0;
@@ -68,7 +79,7 @@ export class DqnAgent implements Agent {
    */
   constructor(
     private readonly observationSize: number,
-    private readonly actions: readonly number[],
+    actions: readonly number[],
     private readonly steps: number,
     random: Random,
     options: Partial<DqnOptions> = {},
@@ -80,6 +91,7 @@ export class DqnAgent implements Agent {
     this.target = this.network.copy();
     this.optimiser = new Adam(this.network.parameters, learningRate);
     this.replay = new Replay(replayCapacity);
+    this.actions = new ActionList(actions);
   }
 
   /** ε now. */
@@ -91,14 +103,14 @@ export class DqnAgent implements Agent {
 
   act({ observation, bounds }: Step, { deterministic = false } = {}): Action {
     checkObservation(observation, this.observationSize);
-    const open = this.within(bounds);
+    const open = this.actions.within(bounds);
     // Both draws are made in any case, so that what follows does not depend on which one was needed.
     const [explore, which] = deterministic ? [1, 0] : [this.random.uniform(), this.random.uniform()];
     const index =
       explore < this.epsilon
         ? open[Math.floor(which * open.length)]
         : best(this.values(this.network, [observation]), 0, this.actions.length, open);
-    return { value: clip(this.actions[index], bounds.low, bounds.high), logProbability: 0 };
+    return { value: clip(this.actions.values[index], bounds.low, bounds.high), logProbability: 0 };
   }
 
   /** @throws UserError when the reward or the observation is not a finite number. */
@@ -125,26 +137,26 @@ export class DqnAgent implements Agent {
     const n = batch.length;
     const k = this.actions.length;
 
-    const next = batch.map((t) => t.next ?? { observation: t.observation, bounds: t.bounds });
+    const next = batch.map(stepAfter);
     const nextStates = next.map((step) => step.observation);
     const valued = this.values(this.target, nextStates);
     const chosenBy = doubleQ ? this.values(this.network, nextStates) : valued;
     const rewards = batch.map((t) => finiteReward(reward, t.outcome));
     const y = batch.map((t, i) => {
       if (t.done) return rewards[i];
-      return rewards[i] + gamma * valued[i * k + best(chosenBy, i, k, this.within(next[i].bounds))];
+      return rewards[i] + gamma * valued[i * k + best(chosenBy, i, k, this.actions.within(next[i].bounds))];
     });
 
     const activations = forward(
       this.network,
-      flat(
+      packed(
         batch.map((t) => t.observation),
         this.observationSize,
       ),
       n,
     );
-    const q = activations[activations.length - 1];
-    const taken = batch.map((t) => this.indexOf(t.action));
+    const q = outputOf(activations);
+    const taken = batch.map((t) => this.actions.nearest(t.action));
     const errors = taken.map((a, i) => y[i] - q[i * k + a]);
     // Huber's loss with δ = 1 (Mnih et al. 2015 clip the error alike): one odd reward moves the network no further than another.
     const gradient = new Float32Array(n * k);
@@ -153,36 +165,17 @@ export class DqnAgent implements Agent {
     });
     this.optimiser.step(backward(this.network, activations, gradient, n).parameters);
     this.target.moveTowards(this.network, tau);
-    const spread = variance(y);
     return {
+      ...NO_FIGURES,
       criticLoss: average(errors.map((e) => e * e)),
-      explainedVariance: spread > 0 ? 1 - variance(errors) / spread : Number.NaN,
+      explainedVariance: explainedVariance(y, errors),
       qMean: average(taken.map((a, i) => q[i * k + a])),
-      actorLoss: Number.NaN,
-      approxKl: Number.NaN,
-      clipFraction: Number.NaN,
-      entropy: Number.NaN,
     };
   }
 
   /** Q of every action, [states, actions]. */
   private values(network: Mlp, states: readonly Observation[]): Float32Array {
-    const activations = forward(network, flat(states, this.observationSize), states.length);
-    return activations[activations.length - 1];
-  }
-
-  /** Indices of the actions within bounds; the nearest one where there is none. */
-  private within({ low, high }: ActionBounds): number[] {
-    const inside = [...this.actions.keys()].filter((i) => this.actions[i] >= low - TOLERANCE && this.actions[i] <= high + TOLERANCE);
-    return inside.length > 0 ? inside : [this.indexOf((low + high) / 2)];
-  }
-
-  /** The action nearest to a value: what was executed may have been cut to bounds. */
-  private indexOf(value: number): number {
-    let nearest = 0;
-    for (let i = 1; i < this.actions.length; i++)
-      if (Math.abs(this.actions[i] - value) < Math.abs(this.actions[nearest] - value)) nearest = i;
-    return nearest;
+    return outputOf(forward(network, packed(states, this.observationSize), states.length));
   }
 
   state(): AgentState {
@@ -233,20 +226,4 @@ interface DqnState {
 function best(values: Float32Array, row: number, width: number, among: readonly number[]): number {
   const from = row * width;
   return among.reduce((a, i) => (values[from + i] > values[from + a] ? i : a), among[0]);
-}
-
-/** Rows of equal width as one array. */
-function flat(rows: ReadonlyArray<readonly number[]>, width: number): Float32Array {
-  const values = new Float32Array(rows.length * width);
-  rows.forEach((row, i) => {
-    values.set(row, i * width);
-  });
-  return values;
-}
-
-const average = (values: readonly number[]): number => values.reduce((sum, v) => sum + v, 0) / values.length;
-
-function variance(values: readonly number[]): number {
-  const mean = average(values);
-  return average(values.map((v) => (v - mean) ** 2));
 }

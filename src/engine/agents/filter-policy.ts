@@ -4,11 +4,23 @@
  * which the paper's gradient leaves out. Action 0 keeps what the step shows, 1 removes it.
  */
 import { Random } from '../random';
-import type { Action, ActionBounds, Agent, AgentState, Observation, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent';
+import {
+  type Action,
+  type ActionBounds,
+  type Agent,
+  type AgentState,
+  NO_FIGURES,
+  type Observation,
+  type RewardFunction,
+  type Step,
+  type Transition,
+  type UpdateDiagnostics,
+} from './agent';
 import { checkAlgorithm, checkObservation, checkSizes, finiteReward } from './checks';
 import { clip } from './exploration';
-import { backward, forward } from './mlp-math';
+import { backward, forward, outputOf, packed, sigmoid } from './mlp-math';
 import { Adam, type AdamState, Mlp } from './networks';
+import { average, movedAverage } from './statistics';
 
 export interface FilterPolicyOptions {
   readonly learningRate: number;
@@ -105,32 +117,28 @@ export class FilterPolicyAgent implements Agent {
     this.draws = [];
     const { baselineRate } = this.options;
     const mean = average(draws.map((d) => d.reward));
-    this.baseline = this.baseline === undefined ? mean : this.baseline + baselineRate * (mean - this.baseline);
-    const b = this.baseline;
+    const b = movedAverage(this.baseline, mean, baselineRate);
+    this.baseline = b;
     const deviation = Math.sqrt(average(draws.map((d) => (d.reward - b) ** 2)));
     const rows = draws.flatMap((draw) =>
       draw.decisions.map((decision) => ({ ...decision, weight: this.weight(draw.reward - b, deviation) })),
     );
     if (rows.length === 0) return undefined;
-    const width = this.observationSize;
-    const input = new Float32Array(rows.length * width);
-    rows.forEach((r, i) => {
-      input.set(r.observation, i * width);
-    });
+    const input = packed(
+      rows.map((r) => r.observation),
+      this.observationSize,
+    );
     const activations = forward(this.network, input, rows.length);
-    const keep = Array.from(activations[activations.length - 1], sigmoid);
+    const keep = Array.from(outputOf(activations), sigmoid);
     // d log π / d score: 1 − p where the filter stayed, −p where it went.
     const gradient = Float32Array.from(rows, ({ removed, weight }, i) => (-weight * ((removed ? 0 : 1) - keep[i])) / draws.length);
     this.optimiser.step(backward(this.network, activations, gradient, rows.length).parameters);
     const logs = rows.map(({ removed }, i) => Math.log(Math.max(removed ? 1 - keep[i] : keep[i], Number.MIN_VALUE)));
     return {
+      ...NO_FIGURES,
       actorLoss: -rows.reduce((sum, r, i) => sum + r.weight * logs[i], 0) / draws.length,
       entropy: average(keep.map((p) => entropyOf(p) + entropyOf(1 - p))),
       qMean: mean,
-      criticLoss: Number.NaN,
-      approxKl: Number.NaN,
-      clipFraction: Number.NaN,
-      explainedVariance: Number.NaN,
     };
   }
 
@@ -140,12 +148,7 @@ export class FilterPolicyAgent implements Agent {
 
   /** Probability of staying of each. */
   keepProbabilities(observations: readonly Observation[]): number[] {
-    const input = new Float32Array(observations.length * this.observationSize);
-    observations.forEach((o, i) => {
-      input.set(o, i * this.observationSize);
-    });
-    const activations = forward(this.network, input, observations.length);
-    return Array.from(activations[activations.length - 1], sigmoid);
+    return Array.from(outputOf(forward(this.network, packed(observations, this.observationSize), observations.length)), sigmoid);
   }
 
   state(): AgentState {
@@ -192,6 +195,4 @@ interface FilterPolicyState {
 /** Whether a step left a choice between keeping and removing. */
 const isFree = ({ low, high }: ActionBounds): boolean => low < 0.5 && high >= 0.5;
 
-const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 const entropyOf = (p: number): number => (p > 0 ? -p * Math.log(p) : 0);
-const average = (values: readonly number[]): number => values.reduce((sum, v) => sum + v, 0) / values.length;

@@ -22,6 +22,20 @@ export function forward({ sizes, parameters }: Mlp, input: Float32Array, rows: n
   return values;
 }
 
+/** What comes out of the last layer: [rows, last size]. */
+export const outputOf = (activations: Activations): Float32Array => activations[activations.length - 1];
+
+/** Rows of equal width as one array. */
+export function packed(rows: ReadonlyArray<readonly number[]>, width: number): Float32Array {
+  const values = new Float32Array(rows.length * width);
+  rows.forEach((row, i) => {
+    values.set(row, i * width);
+  });
+  return values;
+}
+
+export const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+
 export interface Gradients {
   /** Of the loss by each parameter, in the order of `Mlp.parameters`. */
   readonly parameters: Float32Array[];

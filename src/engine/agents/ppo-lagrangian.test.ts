@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import { Random } from '../random';
 import type { Environment, Outcome, Transition } from './agent';
-import { PPO_IMPROVED, PpoAgent } from './ppo';
+import { PpoAgent } from './ppo';
 import { PpoLagrangianAgent, RELATIVE_COST } from './ppo-lagrangian';
+import { PPO_IMPROVED } from './ppo-options';
 import { loadTensorBackend } from './tensor-backend';
 import { describeAgent } from './testing/conformance';
 

@@ -1,5 +1,6 @@
 // Apart from ppo.test.ts because learning takes its time (see ESPALIER_SLOW in testing/conformance.ts).
-import { PPO_IMPROVED, PpoAgent } from './ppo';
+import { PpoAgent } from './ppo';
+import { PPO_IMPROVED } from './ppo-options';
 import { loadTensorBackend } from './tensor-backend';
 import { describeAgent } from './testing/conformance';
 

@@ -8,111 +8,26 @@
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
 import { UserError } from '../errors';
 import { Random } from '../random';
-import type { Action, ActionBounds, Agent, AgentState, Observation, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent';
-import { clip, fromFraction, logNormalDensity, type NoiseSchedule, noiseAfter, normalEntropy, toFraction } from './exploration';
-import { Adam, type AdamState, Mlp, valueAndGradients } from './networks';
+import { ActorCritic, type ActorCriticState, criticRows } from './actor-critic';
+import {
+  type Action,
+  type ActionBounds,
+  type Agent,
+  type AgentState,
+  type Observation,
+  type RewardFunction,
+  type Step,
+  stepAfter,
+  type Transition,
+  type UpdateDiagnostics,
+} from './agent';
+import { checkAlgorithm, checkObservation, finiteReward } from './checks';
+import { clip, fromFraction, logNormalDensity, noiseAfter, normalEntropy, toFraction } from './exploration';
+import { Adam, type Mlp, valueAndGradients } from './networks';
+import { type InitialDecision, PPO_DEFAULTS, type PpoOptions } from './ppo-options';
 import { Replay } from './replay';
+import { average, explainedVariance, standardized, variance } from './statistics';
 import type { TensorBackend } from './tensor-backend';
-
-export interface PpoOptions {
-  /** Discount γ. */
-  readonly gamma: number;
-  readonly actorLearningRate: number;
-  readonly criticLearningRate: number;
-  /** Units in the one hidden layer of each network. */
-  readonly hidden: number;
-  /** σ of π as a fraction of the range. The floor keeps ρ finite; noise below it vanishes in the rounding to whole channels anyway. */
-  readonly noise: NoiseSchedule;
-  readonly minibatch: number;
-  /** Transitions kept for the critic. The actor learns from those of the current and the previous policy (round) only. */
-  readonly replayCapacity: number;
-  /** No update before this many transitions. */
-  readonly learningStarts: number;
-
-  /** Part 1, the clipped objective: min(ρ·Q, clip(ρ, 1 − c, 1 + c)·Q); off: ρ·Q. */
-  readonly clip: boolean;
-  readonly clipCoefficient: number;
-  /** Part 2, smoothed policy update: targets θ', φ' follow by τ; off: targets are θ and φ themselves. */
-  readonly slowTargets: boolean;
-  readonly tau: number;
-  /** Part 3, target policy regularisation: noise N(0, σ̃²) clipped to ±c̃ on the target action; both are fractions of the range. */
-  readonly targetNoise: boolean;
-  readonly targetNoiseSigma: number;
-  readonly targetNoiseClip: number;
-  /** Part 4: a minibatch every time step; off: as many minibatches, all at the end of the round. */
-  readonly perStepUpdates: boolean;
-
-  /** Centre and scale Q over the actor's minibatch; off: the plain form, in which an all-positive Q pushes every sample up. */
-  readonly normalizeQ: boolean;
-  /** Improvement, off by default: Q(s, a) − Q(s, μ(s)) instead of Q(s, a), so that an action is judged against its own state's, not against other steps'. */
-  readonly stateBaseline: boolean;
-  /** Improvement, off by default: rewards centred and scaled over the replay (anew each round) before the critic sees them, so that Q is about actions and not about a constant. */
-  readonly normalizeRewards: boolean;
-  /** Improvement, off by default (0): until this many transitions were seen only the critic learns, and σ does not decay. */
-  readonly warmUp: number;
-  /** Improvement, off by default: the actor's minibatch takes its states from the whole replay and draws their actions anew from π_θ, judged by Q; many more actions are compared, at the price of trusting the critic. */
-  readonly resampleActions: boolean;
-  /** Improvement, off by default (1): rewards summed before Q_φ' takes over (n-step returns); the number of steps of an episode gives whole returns. */
-  readonly returnSteps: number;
-  /** Improvement, off by default (1): minibatches per time step. */
-  readonly updatesPerStep: number;
-  /** Improvement, off by default (1): draw this many samples and take the one with the highest Q, once `screeningStarts` transitions were seen. log π stays that of a single draw. */
-  readonly criticScreening: number;
-  readonly screeningStarts: number;
-  /** Improvement, off by default: decisions (for example from a sensitivity scan) to which the actor is fitted by regression before it acts. Start with less noise then. */
-  readonly initialPolicy: readonly InitialDecision[];
-}
-
-export interface InitialDecision {
-  readonly step: Step;
-  /** The action to begin with at that step, within its bounds. */
-  readonly action: number;
-}
-
-export const PPO_DEFAULTS: PpoOptions = {
-  gamma: 0.99,
-  actorLearningRate: 1e-4,
-  criticLearningRate: 1e-3,
-  hidden: 64,
-  noise: { start: 0.5, decay: 0.95, floor: 0.01 },
-  minibatch: 64,
-  replayCapacity: 2000,
-  learningStarts: 64,
-  clip: true,
-  clipCoefficient: 0.2,
-  slowTargets: true,
-  tau: 0.005,
-  targetNoise: true,
-  targetNoiseSigma: 0.2,
-  targetNoiseClip: 0.5,
-  perStepUpdates: true,
-  normalizeQ: true,
-  stateBaseline: false,
-  normalizeRewards: false,
-  warmUp: 0,
-  resampleActions: false,
-  returnSteps: 1,
-  updatesPerStep: 1,
-  criticScreening: 1,
-  screeningStarts: 256,
-  initialPolicy: [],
-};
-
-/**
- * The improvements together, for searches of 100 to 200 episodes: the plain form hardly leaves its first policy in so few, because the critic learns late.
- * Beats random search with as many episodes on the known-answer environments (`ppo.conformance.test.ts`).
- */
-export const PPO_IMPROVED: Partial<PpoOptions> = {
-  actorLearningRate: 1e-3,
-  criticLearningRate: 5e-3,
-  tau: 0.02,
-  noise: { start: 0.5, decay: 0.97, floor: 0.1 },
-  warmUp: 320,
-  updatesPerStep: 2,
-  normalizeRewards: true,
-  stateBaseline: true,
-  resampleActions: true,
-};
 
 const NO_ACTOR_UPDATE = { actorLoss: Number.NaN, approxKl: 0, clipFraction: 0, qMean: Number.NaN };
 
@@ -121,12 +36,7 @@ const LARGEST_LOG_RATIO = 20;
 
 export class PpoAgent implements Agent {
   readonly options: PpoOptions;
-  private readonly actor: Mlp; // μ_θ
-  private readonly critic: Mlp; // Q_φ
-  private readonly targetActor: Mlp; // θ'
-  private readonly targetCritic: Mlp; // φ'
-  private readonly actorOptimiser: Adam;
-  private readonly criticOptimiser: Adam;
+  private readonly networks: ActorCritic;
   private readonly replay: Replay;
   private random: Random;
   /** Transitions observed under the previous and the current policy. */
@@ -145,15 +55,13 @@ export class PpoAgent implements Agent {
     options: Partial<PpoOptions> = {},
   ) {
     this.options = { ...PPO_DEFAULTS, ...options };
-    const { hidden, actorLearningRate, criticLearningRate, replayCapacity } = this.options;
+    const { hidden, initialPolicy, replayCapacity } = this.options;
     this.random = random.fork('samples');
-    this.actor = new Mlp([observationSize, hidden, 1], random.fork('actor'), { outputScale: 3e-3 });
-    this.critic = new Mlp([observationSize + 1, hidden, 1], random.fork('critic'), { outputScale: 3e-3 });
-    if (this.options.initialPolicy.length > 0) this.fitActor(this.options.initialPolicy);
-    this.targetActor = this.actor.copy();
-    this.targetCritic = this.critic.copy();
-    this.actorOptimiser = new Adam(this.actor.parameters, actorLearningRate);
-    this.criticOptimiser = new Adam(this.critic.parameters, criticLearningRate);
+    this.networks = new ActorCritic({ ...this.options, observationSize, hidden: [hidden] }, random);
+    if (initialPolicy.length > 0) {
+      this.fitActor(initialPolicy);
+      this.networks.moveTargets(1);
+    }
     this.replay = new Replay(replayCapacity);
   }
 
@@ -164,9 +72,9 @@ export class PpoAgent implements Agent {
 
   act(step: Step, { deterministic = false } = {}): Action {
     const { observation, bounds } = step;
-    this.check(observation);
+    checkObservation(observation, this.observationSize);
     const { sigma } = this;
-    const mean = this.means(this.actor, [observation])[0];
+    const mean = this.means(this.networks.actor, [observation])[0];
     const at = (u: number): Action => ({ value: fromFraction(u, bounds), logProbability: logNormalDensity(u, mean, sigma) });
     if (deterministic) return at(mean);
     const { criticScreening, screeningStarts } = this.options;
@@ -174,7 +82,7 @@ export class PpoAgent implements Agent {
     const samples = Array.from({ length: count }, () => mean + sigma * this.random.normal());
     if (count === 1) return at(samples[0]);
     const q = this.q(
-      this.critic,
+      this.networks.critic,
       samples.map(() => observation),
       samples.map((u) => fromFraction(clip(u, 0, 1), bounds)),
     );
@@ -183,7 +91,7 @@ export class PpoAgent implements Agent {
 
   /** @throws UserError when the reward or the observation is not a finite number. */
   observe(transition: Transition, reward: RewardFunction): UpdateDiagnostics | undefined {
-    this.check(transition.observation);
+    checkObservation(transition.observation, this.observationSize);
     this.replay.push(transition);
     this.currentCount++;
     this.seen++;
@@ -214,10 +122,7 @@ export class PpoAgent implements Agent {
     if (this.seen < learningStarts) return undefined;
     const critic = this.updateCritic(this.replay.sampleRuns(minibatch, this.options.returnSteps, this.random), reward);
     const actor = this.seen < this.options.warmUp ? NO_ACTOR_UPDATE : this.updateActor(this.actorBatch());
-    if (this.options.slowTargets) {
-      this.targetActor.moveTowards(this.actor, this.options.tau);
-      this.targetCritic.moveTowards(this.critic, this.options.tau);
-    }
+    if (this.options.slowTargets) this.networks.moveTargets(this.options.tau);
     return { ...critic, ...actor, entropy: normalEntropy(this.sigma) };
   }
 
@@ -226,11 +131,11 @@ export class PpoAgent implements Agent {
     const batch = runs.map((run) => run[0]);
     const last = runs.map((run) => run[run.length - 1]);
     const { gamma, slowTargets, targetNoise, targetNoiseSigma, targetNoiseClip } = this.options;
-    const targetActor = slowTargets ? this.targetActor : this.actor;
-    const targetCritic = slowTargets ? this.targetCritic : this.critic;
+    const { actor, critic, criticOptimiser } = this.networks;
+    const [targetActor, targetCritic] = slowTargets ? [this.networks.targetActor, this.networks.targetCritic] : [actor, critic];
 
     // Target policy regularisation: ã = clip(μ_θ'(s') + clip(N(0, σ̃²), −c̃, c̃), a_low, a_high)
-    const next = last.map((t) => t.next ?? nowhere(t));
+    const next = last.map(stepAfter);
     const noise = batch.map(() => (targetNoise ? clip(targetNoiseSigma * this.random.normal(), -targetNoiseClip, targetNoiseClip) : 0));
     const nextStates = next.map((step) => step.observation);
     const nextMeans = this.means(targetActor, nextStates);
@@ -242,22 +147,22 @@ export class PpoAgent implements Agent {
     const nextQ = this.q(targetCritic, nextStates, nextActions);
     const y = runs.map((run, i) => {
       const after = last[i].done ? 0 : gamma ** run.length * nextQ[i];
-      return run.reduce((sum, t, k) => sum + (gamma ** k * (rewardOf(t, reward) - mean)) / deviation, after);
+      return run.reduce((sum, t, k) => sum + (gamma ** k * (finiteReward(reward, t.outcome) - mean)) / deviation, after);
     });
 
-    const input = criticInput(
+    const input = criticRows(
       batch.map((t) => t.observation),
       batch.map((t) => t.action),
     );
     let q: ArrayLike<number> = [];
-    const { value, gradients } = valueAndGradients(tf, this.critic, (parameters) => {
-      const predicted = this.critic.forward(tf, tf.tensor2d(input, [batch.length, this.observationSize + 1]), parameters);
+    const { value, gradients } = valueAndGradients(tf, critic, (parameters) => {
+      const predicted = critic.forward(tf, tf.tensor2d(input, [batch.length, this.observationSize + 1]), parameters);
       q = predicted.dataSync();
       return tf.mean(tf.squaredDifference(predicted, tf.tensor2d(y, [batch.length, 1])));
     });
-    this.criticOptimiser.step(gradients);
-    const residual = variance(y.map((target, i) => target - q[i]));
-    return { criticLoss: value, explainedVariance: variance(y) > 0 ? 1 - residual / variance(y) : Number.NaN };
+    criticOptimiser.step(gradients);
+    const errors = y.map((target, i) => target - q[i]);
+    return { criticLoss: value, explainedVariance: explainedVariance(y, errors) };
   }
 
   /** Of the current and the previous policy; with `resampleActions` of all, with actions of π_θ. */
@@ -267,7 +172,7 @@ export class PpoAgent implements Agent {
     const batch = this.replay.sample(minibatch, this.random);
     const { sigma } = this;
     const means = this.means(
-      this.actor,
+      this.networks.actor,
       batch.map((t) => t.observation),
     );
     return batch.map((t, i) => {
@@ -284,19 +189,20 @@ export class PpoAgent implements Agent {
   private updateActor(batch: readonly Transition[]): Pick<UpdateDiagnostics, 'actorLoss' | 'approxKl' | 'clipFraction' | 'qMean'> {
     const { tf } = this.backend;
     const { clipCoefficient, normalizeQ, stateBaseline } = this.options;
+    const { actor, actorOptimiser, critic } = this.networks;
     const n = batch.length;
     const { sigma } = this;
     const states = batch.map((t) => t.observation);
     const q = this.q(
-      this.critic,
+      critic,
       states,
       batch.map((t) => t.action),
     );
     let weights = Array.from(q);
     if (stateBaseline) {
-      const means = this.means(this.actor, states);
+      const means = this.means(this.networks.actor, states);
       const atMean = this.q(
-        this.critic,
+        critic,
         states,
         batch.map((t, i) => fromFraction(means[i], t.bounds)),
       );
@@ -319,8 +225,8 @@ export class PpoAgent implements Agent {
       const input = tf.tensor2d(states.flat(), [n, this.observationSize]);
       const weight = tf.tensor2d(weights, [n, 1]);
       let logRatio: Float32Array = new Float32Array(0);
-      const { value, gradients } = valueAndGradients(tf, this.actor, (parameters) => {
-        const mean = tf.sigmoid(this.actor.forward(tf, input, parameters));
+      const { value, gradients } = valueAndGradients(tf, actor, (parameters) => {
+        const mean = tf.sigmoid(actor.forward(tf, input, parameters));
         const log = tf.clipByValue(
           tf.add(tf.mul(tf.squaredDifference(sample, mean), -0.5 / sigma ** 2), constant),
           -LARGEST_LOG_RATIO,
@@ -329,7 +235,7 @@ export class PpoAgent implements Agent {
         logRatio = log.dataSync() as Float32Array;
         return tf.neg(tf.mean(this.objective(tf.exp(log), weight)));
       });
-      this.actorOptimiser.step(gradients);
+      actorOptimiser.step(gradients);
       return { value, logRatio };
     });
     const ratios = Array.from(logRatios.logRatio, Math.exp).filter((_, i) => isFree(batch[i].bounds));
@@ -351,7 +257,7 @@ export class PpoAgent implements Agent {
   }
 
   private measureRewards(reward: RewardFunction): RewardScale {
-    const rewards = this.replay.state().map((transition) => rewardOf(transition, reward));
+    const rewards = this.replay.state().map(({ outcome }) => finiteReward(reward, outcome));
     return { mean: average(rewards), deviation: Math.sqrt(variance(rewards)) || 1 };
   }
 
@@ -365,26 +271,25 @@ export class PpoAgent implements Agent {
     const { tf } = this.backend;
     return tf.tidy(
       () =>
-        network
-          .forward(tf, tf.tensor2d(criticInput(states, actions), [states.length, this.observationSize + 1]))
-          .dataSync() as Float32Array,
+        network.forward(tf, tf.tensor2d(criticRows(states, actions), [states.length, this.observationSize + 1])).dataSync() as Float32Array,
     );
   }
 
   /** Regression of μ_θ to the given decisions, before the first action. */
   private fitActor(decisions: readonly InitialDecision[]): void {
     const { tf } = this.backend;
-    const optimiser = new Adam(this.actor.parameters, 1e-2);
+    const { actor } = this.networks;
+    const optimiser = new Adam(actor.parameters, 1e-2);
     const n = decisions.length;
     const input = decisions.flatMap(({ step }) => {
-      this.check(step.observation);
+      checkObservation(step.observation, this.observationSize);
       return [...step.observation];
     });
     // The sigmoid reaches neither 0 nor 1, and has no slope left where it comes close.
     const wanted = decisions.map(({ step, action }) => clip(toFraction(action, step.bounds), 0.02, 0.98));
     for (let i = 0; i < 1000; i++) {
-      const { value, gradients } = valueAndGradients(tf, this.actor, (parameters) => {
-        const mean = tf.sigmoid(this.actor.forward(tf, tf.tensor2d(input, [n, this.observationSize]) as Tensor2D, parameters));
+      const { value, gradients } = valueAndGradients(tf, actor, (parameters) => {
+        const mean = tf.sigmoid(actor.forward(tf, tf.tensor2d(input, [n, this.observationSize]) as Tensor2D, parameters));
         return tf.mean(tf.squaredDifference(mean, tf.tensor2d(wanted, [n, 1])));
       });
       if (value < 1e-5) return;
@@ -392,25 +297,11 @@ export class PpoAgent implements Agent {
     }
   }
 
-  private check(observation: Observation): void {
-    if (observation.length !== this.observationSize || !observation.every(Number.isFinite)) {
-      throw new UserError(
-        `The agent expects observations of ${this.observationSize} finite numbers and got [${observation.join(', ')}].`,
-        'Check the cost figures of the layer this step decides; a checkpoint can only be resumed on the model it was made with.',
-      );
-    }
-  }
-
   state(): AgentState {
     return {
       algorithm: 'ppo',
       backend: this.backend.name,
-      actor: this.actor.state(),
-      critic: this.critic.state(),
-      targetActor: this.targetActor.state(),
-      targetCritic: this.targetCritic.state(),
-      actorOptimiser: this.actorOptimiser.state(),
-      criticOptimiser: this.criticOptimiser.state(),
+      ...this.networks.state(),
       replay: this.replay.state(),
       random: this.random.state(),
       previousCount: this.previousCount,
@@ -424,25 +315,15 @@ export class PpoAgent implements Agent {
 
   /** @throws UserError when the state was written by another algorithm, tensor backend or shape of network. */
   restore(state: AgentState): void {
+    checkAlgorithm(state, 'ppo');
     const saved = state as unknown as PpoState;
-    if (saved.algorithm !== 'ppo') {
-      throw new UserError(
-        `The checkpoint was written by the agent "${saved.algorithm}", not by "ppo".`,
-        'Resume with the method the run was started with.',
-      );
-    }
     if (saved.backend !== this.backend.name) {
       throw new UserError(
         `The checkpoint was written on ${saved.backend}, and this agent runs on ${this.backend.name}; the results would not be the same.`,
         'Resume with the same tensor backend, or start a new run.',
       );
     }
-    this.actor.restore(saved.actor);
-    this.critic.restore(saved.critic);
-    this.targetActor.restore(saved.targetActor);
-    this.targetCritic.restore(saved.targetCritic);
-    this.actorOptimiser.restore(saved.actorOptimiser);
-    this.criticOptimiser.restore(saved.criticOptimiser);
+    this.networks.restore(saved);
     this.replay.restore(saved.replay);
     this.random = new Random(saved.random);
     this.previousCount = saved.previousCount;
@@ -458,15 +339,8 @@ export class PpoAgent implements Agent {
   }
 }
 
-interface PpoState {
-  readonly algorithm: string;
+interface PpoState extends ActorCriticState {
   readonly backend: string;
-  readonly actor: readonly string[];
-  readonly critic: readonly string[];
-  readonly targetActor: readonly string[];
-  readonly targetCritic: readonly string[];
-  readonly actorOptimiser: AdamState;
-  readonly criticOptimiser: AdamState;
   readonly replay: readonly Transition[];
   readonly random: readonly number[];
   readonly previousCount: number;
@@ -482,44 +356,7 @@ interface RewardScale {
   readonly deviation: number;
 }
 
-/** [s, a] in rows, flattened. */
-function criticInput(states: readonly Observation[], actions: readonly number[]): number[] {
-  return states.flatMap((state, i) => [...state, actions[i]]);
-}
-
 /** False where the bounds leave a single action. */
 function isFree({ low, high }: ActionBounds): boolean {
   return high > low;
-}
-
-/** A stand-in for the next step of a last transition; its Q is multiplied by 1 − done = 0. */
-function nowhere({ observation, bounds }: { observation: Observation; bounds: ActionBounds }): Step {
-  return { observation, bounds };
-}
-
-function rewardOf(transition: Transition, reward: RewardFunction): number {
-  const value = reward(transition.outcome);
-  if (!Number.isFinite(value)) {
-    throw new UserError(
-      `The reward is ${value} for an accuracy of ${transition.outcome.accuracy} at ${transition.outcome.flops} multiply-accumulates.`,
-      'Change the reward so that it is a finite number for every outcome (look for divisions by zero and logarithms of zero).',
-    );
-  }
-  return value;
-}
-
-function average(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-function variance(values: readonly number[]): number {
-  const mean = average(values);
-  return average(values.map((value) => (value - mean) ** 2));
-}
-
-/** Centred, and scaled to a standard deviation of one (unscaled where all are equal). */
-function standardized(values: readonly number[]): number[] {
-  const mean = average(values);
-  const deviation = Math.sqrt(variance(values));
-  return values.map((value) => (value - mean) / (deviation + 1e-8));
 }

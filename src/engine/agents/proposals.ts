@@ -5,6 +5,7 @@
 import type { Action, Agent, AgentState, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent';
 import { checkAlgorithm, finiteReward } from './checks';
 import { clip } from './exploration';
+import { average } from './statistics';
 
 /** A policy that was acted out. */
 export interface Attempt<Tag> {
@@ -73,8 +74,8 @@ export abstract class ProposalAgent<Tag> implements Agent {
     this.running.delete(actor);
     const attempt = {
       actions: running.executed,
-      reward: mean(running.rewards),
-      accuracy: mean(running.accuracies),
+      reward: average(running.rewards),
+      accuracy: average(running.accuracies),
       tag: running.proposal.tag,
     };
     if (!this.best || attempt.reward > this.best.reward) this.best = { actions: attempt.actions, reward: attempt.reward };
@@ -108,5 +109,3 @@ export abstract class ProposalAgent<Tag> implements Agent {
     // Nothing is held.
   }
 }
-
-const mean = (values: readonly number[]): number => values.reduce((sum, v) => sum + v, 0) / values.length;

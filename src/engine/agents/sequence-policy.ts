@@ -5,11 +5,24 @@
  */
 import type { Tensor2D } from '@tensorflow/tfjs-core';
 import { Random } from '../random';
-import type { Action, ActionBounds, Agent, AgentState, Observation, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent';
+import { ActionList } from './action-list';
+import {
+  type Action,
+  type ActionBounds,
+  type Agent,
+  type AgentState,
+  NO_FIGURES,
+  type Observation,
+  type RewardFunction,
+  type Step,
+  type Transition,
+  type UpdateDiagnostics,
+} from './agent';
 import { checkAlgorithm, checkObservation, checkSizes, finiteReward } from './checks';
 import { clip } from './exploration';
 import { type CellState, LstmPolicy } from './lstm';
 import { Adam, type AdamState, valueAndGradients } from './networks';
+import { average, movedAverage } from './statistics';
 import type { TensorBackend } from './tensor-backend';
 
 export interface SequencePolicyOptions {
@@ -34,7 +47,6 @@ export const SEQUENCE_POLICY_DEFAULTS: SequencePolicyOptions = {
 
 /** Advantages beyond so many deviations weigh no more. */
 const MOST_DEVIATIONS = 2;
-const TOLERANCE = 1e-9;
 
 interface Decision {
   /** What the LSTM read. */
@@ -67,6 +79,7 @@ export class SequencePolicyAgent implements Agent {
   readonly options: SequencePolicyOptions;
   private readonly network: LstmPolicy;
   private readonly optimiser: Adam;
+  private readonly actions: ActionList;
   /** As the LSTM reads it, where it is known before an episode begins. */
   private readonly sequence: ReadonlyArray<readonly number[]> | undefined;
   private random: Random;
@@ -86,7 +99,7 @@ export class SequencePolicyAgent implements Agent {
   constructor(
     private readonly backend: TensorBackend,
     private readonly observationSize: number,
-    private readonly actions: readonly number[],
+    actions: readonly number[],
     private readonly steps: number,
     reading: SequenceReading,
     random: Random,
@@ -101,6 +114,7 @@ export class SequencePolicyAgent implements Agent {
     const inputs = observationSize + (both ? 0 : actions.length);
     this.network = new LstmPolicy(inputs, hidden, actions.length, random.fork('network'), { bidirectional: both });
     this.optimiser = new Adam(this.network.parameters, learningRate);
+    this.actions = new ActionList(actions);
   }
 
   act({ observation, bounds }: Step, { deterministic = false, actor = 0 }: { deterministic?: boolean; actor?: number } = {}): Action {
@@ -108,13 +122,13 @@ export class SequencePolicyAgent implements Agent {
     const running = this.episodeOf(actor, deterministic);
     const input = this.inputOf(observation, running.last);
     const scores = this.scoresFor(running, input);
-    const open = this.within(bounds);
+    const open = this.actions.within(bounds);
     const p = softmax(scores, open);
     const choice = deterministic ? open.reduce((a, i) => (p[i] > p[a] ? i : a), open[0]) : pick(p, open, this.random.uniform());
     running.acted++;
     running.last = choice;
     if (!deterministic) running.inputs.push(input);
-    return { value: clip(this.actions[choice], bounds.low, bounds.high), logProbability: Math.log(p[choice]) };
+    return { value: clip(this.actions.values[choice], bounds.low, bounds.high), logProbability: Math.log(p[choice]) };
   }
 
   private episodeOf(actor: number, deterministic: boolean): Running {
@@ -136,7 +150,7 @@ export class SequencePolicyAgent implements Agent {
 
   private inputOf(observation: Observation, last: number): readonly number[] {
     if (this.sequence) return [];
-    return [...centred(observation), ...this.actions.map((_, i) => (i === last ? 1 : 0))];
+    return [...centred(observation), ...this.actions.values.map((_, i) => (i === last ? 1 : 0))];
   }
 
   /** Scores of the step at hand; forwards, the memory moves on. */
@@ -158,7 +172,7 @@ export class SequencePolicyAgent implements Agent {
     if (!running) throw new Error(`a transition of actor ${actor}, which has not acted`);
     running.rewards.push(finiteReward(reward, outcome));
     // What was drawn, not what an environment rounded it to: that is what has the probability.
-    running.decisions.push({ input: running.inputs[running.decisions.length], bounds, choice: this.indexOf(sample) });
+    running.decisions.push({ input: running.inputs[running.decisions.length], bounds, choice: this.actions.nearest(sample) });
     if (!(ended ?? done)) return undefined;
     this.running.delete(actor);
     this.draws.push({ decisions: running.decisions, rewards: running.rewards });
@@ -179,10 +193,7 @@ export class SequencePolicyAgent implements Agent {
     const n = draws.length;
     const returns = draws.map((d) => toGo(d.rewards));
     const before = this.baseline;
-    const b = Array.from({ length: this.steps }, (_, t) => {
-      const mean = average(returns.map((r) => r[t]));
-      return before === undefined ? mean : before[t] + baselineRate * (mean - before[t]);
-    });
+    const b = Array.from({ length: this.steps }, (_, t) => movedAverage(before?.[t], average(returns.map((r) => r[t])), baselineRate));
     this.baseline = b;
     /** By step: one weight for each episode. */
     const weights = b.map((base, t) => {
@@ -190,7 +201,7 @@ export class SequencePolicyAgent implements Agent {
       return returns.map((r) => (deviation > 0 ? clip((r[t] - base) / deviation, -MOST_DEVIATIONS, MOST_DEVIATIONS) : 0));
     });
     const k = this.actions.length;
-    const allowed = draws.map((d) => d.decisions.map(({ bounds }) => this.within(bounds)));
+    const allowed = draws.map((d) => d.decisions.map(({ bounds }) => this.actions.within(bounds)));
     const { value, gradients } = valueAndGradients(tf, this.network, (parameters) => {
       const inputs = Array.from({ length: this.steps }, (_, t): Tensor2D => {
         const rows = draws.map((d) => this.sequence?.[t] ?? d.decisions[t].input);
@@ -211,28 +222,7 @@ export class SequencePolicyAgent implements Agent {
     });
     this.optimiser.step(gradients);
     this.known = undefined;
-    return {
-      actorLoss: value,
-      qMean: average(draws.map((d) => average(d.rewards))),
-      criticLoss: Number.NaN,
-      approxKl: Number.NaN,
-      clipFraction: Number.NaN,
-      explainedVariance: Number.NaN,
-      entropy: Number.NaN,
-    };
-  }
-
-  /** Indices of the actions within bounds; the nearest one where there is none. */
-  private within({ low, high }: ActionBounds): number[] {
-    const inside = [...this.actions.keys()].filter((i) => this.actions[i] >= low - TOLERANCE && this.actions[i] <= high + TOLERANCE);
-    return inside.length > 0 ? inside : [this.indexOf((low + high) / 2)];
-  }
-
-  private indexOf(value: number): number {
-    let nearest = 0;
-    for (let i = 1; i < this.actions.length; i++)
-      if (Math.abs(this.actions[i] - value) < Math.abs(this.actions[nearest] - value)) nearest = i;
-    return nearest;
+    return { ...NO_FIGURES, actorLoss: value, qMean: average(draws.map((d) => average(d.rewards))) };
   }
 
   state(): AgentState {
@@ -309,5 +299,3 @@ function toGo(rewards: readonly number[]): number[] {
   for (let t = sums.length - 2; t >= 0; t--) sums[t] += sums[t + 1];
   return sums;
 }
-
-const average = (values: readonly number[]): number => values.reduce((sum, v) => sum + v, 0) / values.length;

@@ -3,8 +3,18 @@
  * that were visited; a state is what is observed, an action one of a few levels evenly spread over [0, 1].
  */
 import { Random } from '../random';
-import type { Action, Agent, AgentState, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent';
+import {
+  type Action,
+  type Agent,
+  type AgentState,
+  NO_FIGURES,
+  type RewardFunction,
+  type Step,
+  type Transition,
+  type UpdateDiagnostics,
+} from './agent';
 import { checkAlgorithm, finiteReward } from './checks';
+import { average } from './statistics';
 
 export interface TabularQOptions {
   /** Number of actions; action i is the number i/(actions − 1). */
@@ -116,9 +126,7 @@ export class TabularQAgent implements Agent {
   }
 
   private diagnosticsOf(errors: readonly number[]): UpdateDiagnostics {
-    const none = Number.NaN;
-    const criticLoss = errors.reduce((sum, e) => sum + e ** 2, 0) / errors.length;
-    return { criticLoss, actorLoss: none, approxKl: none, clipFraction: none, explainedVariance: none, entropy: none, qMean: none };
+    return { ...NO_FIGURES, criticLoss: average(errors.map((e) => e ** 2)) };
   }
 
   /** The action of the highest Q; among equals the first. */

@@ -2,7 +2,7 @@
 import type { AgentSettings, Config, SelectionName } from '../../protocol/config';
 import type { Agent } from '../agents/agent';
 import type { StageProblem } from '../agents/greedy-agent';
-import type { InitialDecision } from '../agents/ppo';
+import type { InitialDecision } from '../agents/ppo-options';
 import type { TensorBackend } from '../agents/tensor-backend';
 import type { Random } from '../random';
 import type { Credit } from '../search/episodes';

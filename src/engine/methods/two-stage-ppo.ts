@@ -1,5 +1,6 @@
 /** Two-stage compute-constrained PPO: the default. The same agent picks ratios, then bits. */
-import { PPO_IMPROVED, PpoAgent, type PpoOptions } from '../agents/ppo';
+import { PpoAgent } from '../agents/ppo';
+import { PPO_IMPROVED, type PpoOptions } from '../agents/ppo-options';
 import type { AgentContext, Method } from './method';
 
 /** Options of the method that are the agent's own: its four parts and the named improvements (docs/methods.md). */
