@@ -20,6 +20,7 @@ import { removeChannels } from '../pruning/remove-channels';
 import { fitModel } from '../training/fit';
 import { createActorPool } from './actor-pool';
 import { writeFileAtomic } from './atomic-file';
+import { channelCost } from './channel-cost';
 import { groupNames, isResidual } from './choices';
 import { FilterEnvironment } from './filter-environment';
 import { firstSamples } from './prepare';
@@ -230,20 +231,14 @@ export async function filterStage(context: RunContext): Promise<PruneStageResult
   const { variant, epochs, learningRate } = findMethod(config.method.name).filters!(config);
   const after = costAfter(model, groups);
   const sizes = new Map(groups.map((g) => [g.id, g.channels]));
-  const channels = groups.reduce((sum, g) => sum + g.channels, 0);
-  const density = prepared.costs.effectiveParams / prepared.costs.params;
+  const costWithout = channelCost(
+    prepared.costs,
+    groups.reduce((sum, g) => sum + g.channels, 0),
+  );
   const cost = ({ channels: gone = {} }: Policy): ModelCost => {
     const kept = Object.fromEntries(Object.entries(gone).map(([id, list]) => [id, sizes.get(id)! - list.length]));
-    const { macs, params, weightBytes } = after(kept);
     const removed = Object.values(gone).reduce((sum, list) => sum + list.length, 0);
-    return {
-      macs,
-      params,
-      weightBytes,
-      effectiveMacs: Math.round(macs * density),
-      effectiveParams: Math.round(params * density),
-      channels: channels - removed,
-    };
+    return costWithout(after(kept), removed);
   };
   const poolOf = (network: Model) =>
     createActorPool(

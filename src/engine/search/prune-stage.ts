@@ -13,6 +13,7 @@ import { accuracyOf } from '../runtime/evaluate';
 import { CompressionActor } from './actor';
 import { createActorPool } from './actor-pool';
 import { writeFileAtomic } from './atomic-file';
+import { channelCost } from './channel-cost';
 import { pruneBudget, widthChoices } from './choices';
 import { type Features, layerFeatures } from './layer-features';
 import { firstSamples } from './prepare';
@@ -58,8 +59,10 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
   const choices = groups.map((g) => g.choices);
   const after = costAfter(model, prepared.groups);
   const budget = pruneBudget(ids, choices, costs, after, config, config.stages.quantize);
-  const wholeChannels = prepared.groups.reduce((a, g) => a + g.channels, 0);
-  const density = costs.effectiveParams / costs.params;
+  const costWithout = channelCost(
+    costs,
+    prepared.groups.reduce((a, g) => a + g.channels, 0),
+  );
 
   const keptOf = (policy: Policy): Record<string, number> =>
     Object.fromEntries(
@@ -69,16 +72,8 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
     );
   const cost = (policy: Policy): ModelCost => {
     const kept = keptOf(policy);
-    const { macs, params, weightBytes } = after(kept);
     const removed = groups.reduce((a, g) => a + (g.choices.channels - (kept[g.id] ?? g.choices.channels)), 0);
-    return {
-      macs,
-      params,
-      weightBytes,
-      effectiveMacs: Math.round(macs * density),
-      effectiveParams: Math.round(params * density),
-      channels: wholeChannels - removed,
-    };
+    return costWithout(after(kept), removed);
   };
   const scores = await taylorScoresFor(config, prepared);
   const pool = createActorPool(

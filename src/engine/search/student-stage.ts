@@ -15,6 +15,7 @@ import { Teacher } from '../training/teacher';
 import type { ActorSetup } from './actor';
 import { createActorPool } from './actor-pool';
 import { writeFileAtomic } from './atomic-file';
+import { channelCost } from './channel-cost';
 import { pruneBudget, widthChoices } from './choices';
 import { layerFeatures } from './layer-features';
 import { type PartProblem, PartRemovalEnvironment, partObservations } from './part-removal-environment';
@@ -246,8 +247,10 @@ function shrinkProblem(
     };
   });
   const after = costAfter(network, all);
-  const channels = all.reduce((sum, g) => sum + g.channels, 0);
-  const density = costs.effectiveParams / costs.params;
+  const costWithout = channelCost(
+    costs,
+    all.reduce((sum, g) => sum + g.channels, 0),
+  );
   return {
     groups,
     // Shares of the goal are of the original, which the network without its parts may keep to already.
@@ -262,16 +265,8 @@ function shrinkProblem(
     flops: (widths) => after(Object.fromEntries(widths.map((w, i) => [groups[i].id, w]))).macs,
     cost: (policy) => {
       const kept = Object.keys(policy.ratios).length > 0 ? keptChannels(policy, groups) : groups.map((g) => g.choices.channels);
-      const { macs, params, weightBytes } = after(Object.fromEntries(kept.map((k, i) => [groups[i].id, k])));
       const gone = groups.reduce((sum, g, i) => sum + g.choices.channels - kept[i], 0);
-      return {
-        macs,
-        params,
-        weightBytes,
-        effectiveMacs: Math.round(macs * density),
-        effectiveParams: Math.round(params * density),
-        channels: channels - gone,
-      };
+      return costWithout(after(Object.fromEntries(kept.map((k, i) => [groups[i].id, k]))), gone);
     },
   };
 }

@@ -43,7 +43,7 @@ export async function artifactsOf(model: LayersModel): Promise<ModelArtifacts & 
 }
 
 /** Channels first, as the imported graph has them; values of two axes stay as they are. */
-export function channelsFirst(data: Float32Array, shape: readonly number[]): { data: Float32Array; shape: readonly number[] } {
+export function channelsFirst(data: Float32Array, shape: readonly number[]): Values {
   if (shape.length < 3) return { data, shape };
   const last = shape.length - 1;
   const turned = permuted({ dims: shape, data }, [0, last, ...shape.map((_, i) => i).slice(1, -1)]);
@@ -62,7 +62,23 @@ export async function largestDifference(tf: Tf, original: LayersModel, imported:
   const tensors = inputs.map((i) => tf.tensor(i.data, i.shape));
   const answered = original.predict(tensors.length === 1 ? tensors[0] : tensors);
   const expected = (Array.isArray(answered) ? answered : [answered]).map((t) => channelsFirst(t.dataSync() as Float32Array, t.shape));
+  return differenceOf(imported, inputs, expected);
+}
 
+/** Values with their axes, row by row. */
+interface Values {
+  readonly data: Float32Array;
+  readonly shape: readonly number[];
+}
+
+/**
+ * The largest difference between the imported graph's outputs and those expected.
+ * @param inputs channels last, in the graph's order
+ * @param expected channels first
+ * @returns infinity where an output holds NaN
+ * @throws Error where an output has another shape
+ */
+export async function differenceOf(imported: Model, inputs: readonly Values[], expected: readonly Values[]): Promise<number> {
   const session = await Session.create(imported, { threads: 1 });
   try {
     const feeds = Object.fromEntries(
@@ -76,7 +92,7 @@ export async function largestDifference(tf: Tf, original: LayersModel, imported:
     for (const [i, { name }] of imported.graph.outputs.entries()) {
       const { data, shape } = results[name];
       if (shape.join() !== expected[i].shape.join())
-        throw new Error(`output ${i}: [${shape.join()}] where [${expected[i].shape.join()}] belongs`);
+        throw new Error(`output ${name}: [${shape.join()}] where [${expected[i].shape.join()}] belongs`);
       for (const [at, value] of expected[i].data.entries()) {
         const difference = Math.abs(value - Number(data[at]));
         largest = Number.isNaN(difference) ? Number.POSITIVE_INFINITY : Math.max(largest, difference);

@@ -1,6 +1,7 @@
-import { attr, attribute, type Model, type Node, opsetOf, withGraph } from '../../onnx/model';
+import { attr, attribute, type Model, type Node, opsetOf } from '../../onnx/model';
 import { Tensor } from '../../onnx/tensor';
-import { freshName, type Pass, useCounts } from './pass';
+import { LayerFolds } from './layer-folds';
+import type { Pass } from './pass';
 
 /**
  * Folds a batch normalisation at inference into the layer before it: y = γ (W x + b − μ) / √(σ² + ε) + β. Legal cases:
@@ -11,30 +12,14 @@ import { freshName, type Pass, useCounts } from './pass';
  * Weights that other nodes share are copied, not changed. The folded node keeps its name and takes the output's name.
  */
 export const foldBatchNorm: Pass = (model) => {
-  const { graph } = model;
-  const uses = useCounts(graph);
-  const initializers = new Map(graph.initializers);
-  const producers = new Map<string, Node>();
-  for (const node of graph.nodes) for (const o of node.outputs) if (o !== '') producers.set(o, node);
-  const replaced = new Map<Node, Node>();
-  const dropped = new Set<Node>();
-  for (const norm of graph.nodes) {
-    const before = producers.get(norm.inputs[0] ?? '');
-    const layer = before && (replaced.get(before) ?? before);
-    if (!before || !layer || dropped.has(before)) continue;
-    const scale = normScale(model, norm);
-    if (!scale || uses.get(norm.inputs[0]) !== 1 || replaced.has(before)) continue;
-    const folded = fold(layer, scale, initializers, uses);
-    if (!folded) continue;
-    replaced.set(before, { ...folded, outputs: [norm.outputs[0]] });
-    dropped.add(norm);
+  const folds = new LayerFolds(model);
+  for (const norm of model.graph.nodes) {
+    const layer = folds.before(norm.inputs[0]);
+    const scale = layer && normScale(model, norm);
+    const folded = scale && fold(layer, scale, folds);
+    if (folded) folds.fold(layer, folded, norm);
   }
-  if (dropped.size === 0) return { model, modified: false };
-  const nodes = graph.nodes.filter((n) => !dropped.has(n)).map((n) => replaced.get(n) ?? n);
-  const used = new Set([...nodes.flatMap((n) => [...n.inputs]), ...graph.outputs.map((o) => o.name)]);
-  const gone = (name: string): boolean => !used.has(name) && [...dropped, ...replaced.keys()].some((n) => n.inputs.includes(name));
-  for (const name of [...initializers.keys()]) if (gone(name)) initializers.delete(name);
-  return { model: withGraph(model, { nodes, initializers }), modified: true };
+  return folds.result();
 };
 
 /** The normalisation as y = factor · x + shift, by channel, computed in float64. */
@@ -58,12 +43,8 @@ function normScale(model: Model, node: Node): Scale | undefined {
 }
 
 /** Cases 1: the layer with scaled weight and bias. */
-function fold(
-  layer: Node,
-  { factor, shift }: Scale,
-  initializers: Map<string, Tensor>,
-  uses: ReadonlyMap<string, number>,
-): Node | undefined {
+function fold(layer: Node, { factor, shift }: Scale, folds: LayerFolds): Node | undefined {
+  const { initializers, uses } = folds;
   if (layer.domain !== '') return undefined;
   const weight = initializers.get(layer.inputs[1] ?? '');
   if (weight?.type !== 'float32') return undefined;
@@ -80,10 +61,7 @@ function fold(
   const newBias = Float32Array.from(factor, (f, i) => (old ? f * (old.length === 1 ? old[0] : old[i]) : 0) + shift[i]);
   const store = (name: string, dims: readonly number[], data: Float32Array): string => {
     const shared = (uses.get(name) ?? 0) > 1;
-    const target =
-      shared || !initializers.has(name)
-        ? freshName({ has: (t) => initializers.has(t) || uses.has(t) }, shared ? `${name}.folded` : name)
-        : name;
+    const target = shared || !initializers.has(name) ? folds.fresh(shared ? `${name}.folded` : name) : name;
     initializers.set(target, Tensor.float32(target, dims, data));
     return target;
   };

@@ -1,6 +1,7 @@
-import { attr, attribute, type Node, withGraph } from '../../onnx/model';
+import { attr, attribute, type Node } from '../../onnx/model';
 import { elementCount, Tensor } from '../../onnx/tensor';
-import { freshName, type Pass, useCounts } from './pass';
+import { LayerFolds } from './layer-folds';
+import type { Pass } from './pass';
 
 /**
  * Folds a constant that a linear layer's result is multiplied or divided by into the layer, as a batch normalisation that was written out
@@ -10,20 +11,15 @@ import { freshName, type Pass, useCounts } from './pass';
  * 3. nothing else reads the layer's result, or its weight and bias.
  */
 export const foldScale: Pass = (model) => {
-  const { graph } = model;
-  const uses = useCounts(graph);
-  const initializers = new Map(graph.initializers);
-  const producers = new Map<string, Node>();
-  for (const node of graph.nodes) for (const o of node.outputs) if (o !== '') producers.set(o, node);
-  const replaced = new Map<Node, Node>();
-  const dropped = new Set<Node>();
-  for (const scale of graph.nodes) {
+  const folds = new LayerFolds(model);
+  const { initializers, uses } = folds;
+  for (const scale of model.graph.nodes) {
     const divides = scale.opType === 'Div';
     if ((scale.opType !== 'Mul' && !divides) || scale.domain !== '' || scale.inputs.length !== 2) continue;
     const side = divides || initializers.has(scale.inputs[1]) ? 0 : 1;
-    const layer = producers.get(scale.inputs[side]);
+    const layer = folds.before(scale.inputs[side]);
     const constant = initializers.get(scale.inputs[1 - side]);
-    if (!layer || constant?.type !== 'float32' || uses.get(scale.inputs[side]) !== 1 || replaced.has(layer) || dropped.has(layer)) continue;
+    if (!layer || constant?.type !== 'float32') continue;
     const channels = channelsOf(layer, initializers.get(layer.inputs[1] ?? ''), initializers.get(layer.inputs[2] ?? ''));
     if (!channels || [layer.inputs[1], layer.inputs[2]].some((i) => i && uses.get(i) !== 1)) continue;
     const factors = factorsOf(constant, channels, divides);
@@ -31,7 +27,7 @@ export const foldScale: Pass = (model) => {
     const weight = initializers.get(layer.inputs[1])!;
     const inner = elementCount(weight.dims.slice(channels.axis + 1));
     const store = (tensor: Tensor, data: Float32Array): string => {
-      const name = freshName({ has: (n) => initializers.has(n) || uses.has(n) }, `${tensor.name}_scaled`);
+      const name = folds.fresh(`${tensor.name}_scaled`);
       initializers.set(name, Tensor.float32(name, tensor.dims, data));
       return name;
     };
@@ -52,12 +48,9 @@ export const foldScale: Pass = (model) => {
       );
     const attributes = new Map(layer.attributes);
     if (layer.opType === 'Gemm') attributes.set('beta', attribute('beta', { float: 1 }));
-    replaced.set(layer, { ...layer, inputs, attributes, outputs: [scale.outputs[0]] });
-    dropped.add(scale);
+    folds.fold(layer, { ...layer, inputs, attributes }, scale);
   }
-  if (dropped.size === 0) return { model, modified: false };
-  const nodes = graph.nodes.filter((n) => !dropped.has(n)).map((n) => replaced.get(n) ?? n);
-  return { model: withGraph(model, { nodes, initializers }), modified: true };
+  return folds.result();
 };
 
 interface Channels {

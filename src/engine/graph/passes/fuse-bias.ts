@@ -1,7 +1,8 @@
-import { attr, attribute, type Node, withGraph } from '../../onnx/model';
+import { attr, attribute, type Node } from '../../onnx/model';
 import type { Tensor } from '../../onnx/tensor';
 import { inferTypes } from '../infer';
-import { freshName, type Pass, useCounts } from './pass';
+import { LayerFolds } from './layer-folds';
+import type { Pass } from './pass';
 
 /**
  * Takes a constant that is added behind a linear layer into the layer as its bias, as CNTK, TensorFlow and old exporters leave apart:
@@ -11,30 +12,22 @@ import { freshName, type Pass, useCounts } from './pass';
  * Nothing else may read the layer's output. The node keeps the layer's name and takes the addition's output.
  */
 export const fuseBias: Pass = (model) => {
-  const { graph } = model;
-  const uses = useCounts(graph);
-  const initializers = new Map(graph.initializers);
-  const producers = new Map<string, Node>();
-  for (const node of graph.nodes) for (const o of node.outputs) if (o !== '') producers.set(o, node);
-  const replaced = new Map<Node, Node>();
-  const dropped = new Set<Node>();
-  const types = graph.nodes.some((n) => n.opType === 'MatMul') ? inferTypes(model).types : undefined;
-  for (const add of graph.nodes) {
+  const folds = new LayerFolds(model);
+  const { initializers } = folds;
+  const types = model.graph.nodes.some((n) => n.opType === 'MatMul') ? inferTypes(model).types : undefined;
+  for (const add of model.graph.nodes) {
     if (add.opType !== 'Add' || add.domain !== '' || add.inputs.length !== 2) continue;
     const side = initializers.get(add.inputs[1]) ? 0 : 1;
-    const layer = producers.get(add.inputs[side]);
+    const layer = folds.before(add.inputs[side]);
     const bias = initializers.get(add.inputs[1 - side]);
-    if (!layer || !bias || layer.domain !== '' || uses.get(add.inputs[side]) !== 1 || replaced.has(layer)) continue;
+    if (!layer || !bias || layer.domain !== '') continue;
     const fused = withBias(layer, bias, initializers, (name) => types?.get(name)?.shape?.length);
     if (!fused) continue;
-    const name = bias.dims.length === 1 ? bias.name : freshName({ has: (n) => initializers.has(n) || uses.has(n) }, `${bias.name}_flat`);
+    const name = bias.dims.length === 1 ? bias.name : folds.fresh(`${bias.name}_flat`);
     initializers.set(name, bias.reshaped([bias.size]).renamed(name));
-    replaced.set(layer, { ...fused, inputs: [...fused.inputs.slice(0, 2), name], outputs: [add.outputs[0]] });
-    dropped.add(add);
+    folds.fold(layer, { ...fused, inputs: [...fused.inputs.slice(0, 2), name] }, add);
   }
-  if (dropped.size === 0) return { model, modified: false };
-  const nodes = graph.nodes.filter((n) => !dropped.has(n)).map((n) => replaced.get(n) ?? n);
-  return { model: withGraph(model, { nodes, initializers }), modified: true };
+  return folds.result();
 };
 
 /** The layer as it is with a bias, or undefined where the constant is none for it. */

@@ -24,6 +24,13 @@ export function useCounts(graph: Graph): Map<string, number> {
   return counts;
 }
 
+/** The node that makes each value. */
+export function producersOf(graph: Graph): Map<string, Node> {
+  const producers = new Map<string, Node>();
+  for (const node of graph.nodes) for (const o of node.outputs) if (o !== '') producers.set(o, node);
+  return producers;
+}
+
 /** Values that subgraphs capture by name: these names must not change. */
 export function capturedValues(graph: Graph): Set<string> {
   return new Set(graph.nodes.filter(hasSubgraph).flatMap(capturedNames));

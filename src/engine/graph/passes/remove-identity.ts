@@ -1,5 +1,5 @@
 import { type Model, type Node, withGraph } from '../../onnx/model';
-import { capturedValues, type Pass, useCounts } from './pass';
+import { capturedValues, type Pass, producersOf, useCounts } from './pass';
 
 /**
  * Removes nodes that pass their input on unchanged:
@@ -14,8 +14,7 @@ export const removeIdentity: Pass = (model) => {
   const uses = useCounts(graph);
   const captured = capturedValues(graph);
   const outputs = new Set(graph.outputs.map((o) => o.name));
-  const producers = new Map<string, Node>();
-  for (const node of graph.nodes) for (const o of node.outputs) producers.set(o, node);
+  const producers = producersOf(graph);
   /** Old name → new name; chains are followed. */
   const renamed = new Map<string, string>();
   const resolve = (name: string): string => {

@@ -6,7 +6,7 @@
 import { attr, type Model, type Node, withGraph } from '../../onnx/model';
 import { isFloat } from '../../onnx/tensor';
 import { INPUT, isRecurrent } from '../../ops/recurrent-layout';
-import type { PassResult } from './pass';
+import { type PassResult, producersOf } from './pass';
 
 /** Operators that only move the elements of their first input. */
 const MOVES = new Set([
@@ -26,8 +26,7 @@ const MOVES = new Set([
 
 export function dropZeroStates(model: Model): PassResult {
   const { graph } = model;
-  const makers = new Map<string, Node>();
-  for (const node of graph.nodes) for (const o of node.outputs) makers.set(o, node);
+  const makers = producersOf(graph);
   /** Remembered: a value may lead to many others. */
   const known = new Map<string, boolean>();
   const isZero = (name: string): boolean => {
