@@ -1,14 +1,13 @@
 /**
  * Damaged model files against the reading half of the engine: `npm run -s bench -- fuzz --count 10000 --seed 1 [--kind h5] [--data DIR] [--out DIR]`.
- * Kinds are onnx (where nothing is said), h5, keras, tfjs and tfjs-graph.
+ * Kinds are onnx (where nothing is said), h5, keras, tfjs, tfjs-graph and saved-model.
  * Every file must be read to the end or be refused with one UserError, within TIME_LIMIT and MEMORY_LIMIT. Anything else (another
  * exception, a crash, a hang) is printed with the seed and the number of the case, and the file is kept.
  * The files that the engine takes are then given to onnxruntime, in a process of its own; its verdict is only counted.
  */
-import { type ChildProcess, fork } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { damageFiles, type ModelFiles } from '../src/engine/formats/testing/damage-files';
 import { examineFile } from '../src/engine/formats/testing/examine-file';
 import { KINDS, type Kind, wholeModels } from '../src/engine/formats/testing/whole-files';
@@ -17,6 +16,7 @@ import { examine, type Outcome } from '../src/engine/graph/testing/examine';
 import { seedFiles } from '../src/engine/graph/testing/fuzz-seeds';
 import { Random } from '../src/engine/random';
 import { Session } from '../src/engine/runtime/onnxruntime';
+import { AnsweringChild } from './answering-child';
 import { type BenchArguments, note, printRow } from './bench';
 
 const TIME_LIMIT = 10_000;
@@ -33,7 +33,7 @@ interface Answer {
   readonly model?: Uint8Array;
 }
 
-/** Whole models of a kind, each as its files: for ONNX those built here and the models of the data folder; for Keras the tests' own. */
+/** Whole models of a kind, each as its files: for ONNX those built here and the models of the data folder; for Keras and SavedModels the tests' own. */
 function wholeFiles(kind: 'onnx' | Kind, data: string | undefined): ModelFiles[] {
   if (kind !== 'onnx') return wholeModels(kind, join('test', 'fixtures', 'formats'));
   const folder = join(data ?? '', 'models');
@@ -59,7 +59,10 @@ function damaged(kind: 'onnx' | Kind, models: readonly ModelFiles[], seed: numbe
 
 function writeFiles(files: ModelFiles, folder: string): void {
   mkdirSync(folder, { recursive: true });
-  for (const [name, bytes] of files) writeFileSync(join(folder, name), bytes);
+  for (const [name, bytes] of files) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), bytes);
+  }
 }
 
 /** Whether a damaged model is read or refused; other formats than ONNX are read from files. */
@@ -100,42 +103,6 @@ function serve(args: BenchArguments): Promise<void> {
   return new Promise((resolve) => process.on('disconnect', resolve));
 }
 
-/** A child process that answers one message at a time, started anew where it died or had to be stopped. */
-class Child {
-  private process?: ChildProcess;
-
-  constructor(private readonly options: readonly string[]) {}
-
-  ask(message: number | Uint8Array): Promise<Answer> {
-    this.process ??= fork(process.argv[1], ['fuzz', ...this.options], {
-      execArgv: [`--max-old-space-size=${MEMORY_LIMIT}`],
-      serialization: 'advanced',
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-    });
-    const child = this.process;
-    return new Promise((resolve) => {
-      const finish = (answer: Answer, stop: boolean): void => {
-        clearTimeout(timer);
-        child.removeAllListeners();
-        if (stop) this.stop();
-        resolve(answer);
-      };
-      const timer = setTimeout(() => finish({ kind: 'fault', message: `took longer than ${TIME_LIMIT} ms`, memory: 0 }, true), TIME_LIMIT);
-      child.once('message', (answer: Answer) => {
-        if (answer.memory <= MEMORY_LIMIT) finish(answer, false);
-        else finish({ ...answer, kind: 'fault', message: `took ${answer.memory.toFixed(0)} MiB; ${answer.message}` }, true);
-      });
-      child.once('exit', (code, signal) => finish({ kind: 'fault', message: `the process died (${signal ?? code})`, memory: 0 }, true));
-      child.send(message);
-    });
-  }
-
-  stop(): void {
-    this.process?.kill('SIGKILL');
-    this.process = undefined;
-  }
-}
-
 export async function run(args: BenchArguments): Promise<void> {
   if (args.options['child']) return serve(args);
   const count = Number(args.options['count'] ?? 1000);
@@ -143,9 +110,18 @@ export async function run(args: BenchArguments): Promise<void> {
   if (!Number.isInteger(count) || count < 1 || !Number.isInteger(seed)) throw new Error('--count and --seed take whole numbers');
   const out = args.options['out'] ?? join('.espalier', 'fuzz');
   const kind = kindOf(args);
-  const common = ['--child', 'true', '--kind', kind, '--seed', String(seed), ...(args.data ? ['--data', args.data] : [])];
-  const engine = new Child(common);
-  const runtime = new Child(common);
+  const child = (): AnsweringChild<number | Uint8Array, Answer> =>
+    new AnsweringChild({
+      args: ['fuzz', '--child', 'true', '--kind', kind, '--seed', String(seed), ...(args.data ? ['--data', args.data] : [])],
+      nodeOptions: [`--max-old-space-size=${MEMORY_LIMIT}`],
+      timeLimit: TIME_LIMIT,
+      fault: (message) => ({ kind: 'fault', message, memory: 0 }),
+      judge: (answer) =>
+        answer.memory <= MEMORY_LIMIT
+          ? undefined
+          : { ...answer, kind: 'fault', message: `took ${answer.memory.toFixed(0)} MiB; ${answer.message}` },
+    });
+  const [engine, runtime] = [child(), child()];
   const models = wholeFiles(kind, args.data);
   if (models.length === 0) throw new Error(`there is no whole ${kind} file here: run this in the repository`);
   const outcomes: Record<Outcome['kind'], number> = { success: 0, refused: 0, fault: 0 };

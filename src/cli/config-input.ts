@@ -69,7 +69,10 @@ function read(text: string, file: string): Config {
 
 function readText(path: string): string {
   if (!existsSync(path))
-    throw new UserError(`${path}: no such file`, 'Name a model (.onnx, .h5, .keras, model.json) or a config (.espalier.json).');
+    throw new UserError(
+      `${path}: no such file`,
+      'Name a model (.onnx, .h5, .keras, model.json, SavedModel folder) or a config (.espalier.json).',
+    );
   if (!statSync(path).isFile()) throw new UserError(`${path} is not a file`, 'Name a model (.onnx) or a config (.espalier.json).');
   return readFileSync(path, 'utf8');
 }

@@ -34,7 +34,7 @@ const program = new Command('espalier')
 program
   .command('compress')
   .description('compress a model: a run of both stages, with a report and the smaller file')
-  .argument('<model|config>', 'a model (.onnx, .keras, .h5, model.json), or a config (*.espalier.json)')
+  .argument('<model|config>', 'a model (.onnx, .keras, .h5, model.json, SavedModel folder), or a config (*.espalier.json)')
   .addOption(dataOption())
   .option(
     '--goal <goals>',
@@ -55,7 +55,7 @@ program
   .description(
     'methods × seeds on one model, data set and number of candidate scorings: table, CSV and chart; goes on where it was stopped',
   )
-  .argument('<model|config>', 'a model (.onnx, .keras, .h5, model.json), or a config (*.espalier.json)')
+  .argument('<model|config>', 'a model (.onnx, .keras, .h5, model.json, SavedModel folder), or a config (*.espalier.json)')
   .addOption(dataOption())
   .option('--methods <names>', "which, e.g. episodic-ppo,amc,random-search,uniform; or 'all'")
   .option('--seeds <numbers>', 'how many seeds, or which: 3, or 1,2,3 (default 3)')
@@ -94,14 +94,14 @@ program
 program
   .command('inspect')
   .description('show layers, channel groups with what couples them, what stays whole and why, and costs')
-  .argument('<model>', 'a model (.onnx, .keras, .h5, model.json), or a config')
+  .argument('<model>', 'a model (.onnx, .keras, .h5, model.json, SavedModel folder), or a config')
   .addOption(jsonOption('one JSON object: the whole layer graph'))
   .action(action(async (path: string, options) => (await import('./commands/inspect')).inspect(path, options)));
 
 program
   .command('evaluate')
   .description('measure a file: accuracy on held-out samples, sizes, milliseconds at batch 1 and 32')
-  .argument('<model|config>', 'a model (.onnx, .keras, .h5, model.json), or a config')
+  .argument('<model|config>', 'a model (.onnx, .keras, .h5, model.json, SavedModel folder), or a config')
   .addOption(dataOption())
   .addOption(setOption())
   .addOption(jsonOption('one JSON object'))
@@ -112,7 +112,7 @@ program
   .description(
     'accuracy with each channel group pruned alone and each layer quantised alone, on held-out samples; cached in .espalier/sensitivity',
   )
-  .argument('<model|config>', 'a model (.onnx, .keras, .h5, model.json), or a config')
+  .argument('<model|config>', 'a model (.onnx, .keras, .h5, model.json, SavedModel folder), or a config')
   .addOption(dataOption())
   .option('--images <number>', 'held-out samples that score a point (default 1000)')
   .option('--ratios <list>', 'shares of channels removed (default 0.1,0.2,…,0.9)')

@@ -1,13 +1,33 @@
 /** TensorFlow operators that treat each element alike, and the activations that fused operators name. */
 import type { AttributeValue } from '../onnx/model';
+import { elementCount } from '../onnx/tensor';
 import type { Value } from '../ops/builder';
-import { type Carried, isConstant, type NodeContext, type NodeReader, refuseNode, shapeOf, whole } from './graphdef-context';
+import { type Carried, type Constant, isConstant, type NodeContext, type NodeReader, refuseNode, shapeOf, whole } from './graphdef-context';
 
 type Attributes = Record<string, AttributeValue | undefined>;
+
+/** What some operators do to one number: statistics of a normalisation are computed here, so that scales are known and go into their layers. */
+const COMPUTED: Readonly<Record<string, (x: number) => number>> = {
+  Sqrt: Math.sqrt,
+  Rsqrt: (x) => 1 / Math.sqrt(x),
+  Reciprocal: (x) => 1 / x,
+  Neg: (x) => -x,
+  Square: (x) => x * x,
+};
+
+/** The node's result where its input is known and of floats; undefined otherwise. */
+function computed({ node, inputs }: NodeContext): Constant | undefined {
+  const [x] = inputs;
+  const compute = Object.hasOwn(COMPUTED, node.op) ? COMPUTED[node.op] : undefined;
+  if (!compute || !x || !isConstant(x) || x.type !== 'float32') return undefined;
+  return { name: '', type: 'float32', dims: x.dims, data: Float32Array.from(x.data, compute) };
+}
 
 const unary =
   (opType: string, attributes: Attributes = {}): NodeReader =>
   (c) => {
+    const known = computed(c);
+    if (known) return known;
     const x = c.value(0);
     return c.op(opType, [x], attributes, '', { types: [x] });
   };
@@ -22,9 +42,37 @@ const broadcast = (c: NodeContext, a: readonly number[], b: readonly number[]): 
   });
 };
 
-/** Two values; constants are computed here, so that lengths taken from shapes stay known. */
+/** Two known values combined number by number, rounded to floats; undefined where the result would be larger than both. */
+function combined(c: NodeContext, a: Constant, b: Constant, compute: (a: number, b: number) => number): Constant | undefined {
+  const dims = broadcast(c, a.dims, b.dims);
+  if (elementCount(dims) > Math.max(a.data.length, b.data.length)) return undefined;
+  const places = (x: Constant): ((i: number) => number) => {
+    if (x.data.length === 1) return () => 0;
+    const [own, rank] = [x.dims, dims.length];
+    return (i) => {
+      let [rest, place, step] = [i, 0, 1];
+      for (let axis = rank - 1; axis >= 0; axis--) {
+        const at = rest % dims[axis];
+        rest = (rest - at) / dims[axis];
+        const length = own[axis - (rank - own.length)] ?? 1;
+        if (length > 1) place += at * step;
+        step *= length;
+      }
+      return place;
+    };
+  };
+  const [ofA, ofB] = [places(a), places(b)];
+  return {
+    name: '',
+    type: 'float32',
+    dims,
+    data: Float32Array.from({ length: elementCount(dims) }, (_, i) => compute(a.data[ofA(i)], b.data[ofB(i)])),
+  };
+}
+
+/** Two values; constants are computed here, so that lengths taken from shapes, and scales taken from statistics, stay known. */
 const binary =
-  (opType: string, compute?: (a: number, b: number) => number): NodeReader =>
+  (opType: string, compute?: (a: number, b: number) => number, real = compute): NodeReader =>
   (c) => {
     const [a, b] = c.inputs;
     if (a === undefined || b === undefined) refuseNode(c, 'lacks an input');
@@ -39,14 +87,12 @@ const binary =
       const data = Array.from({ length }, (_, i) => compute(a.data[a.data.length === 1 ? 0 : i], b.data[b.data.length === 1 ? 0 : i]));
       return { ...whole('', a.data.length >= b.data.length ? a.dims : b.dims, data), type: a.type };
     }
+    const both = real && isConstant(a) && isConstant(b) && a.type === 'float32' && b.type === 'float32';
+    const known = both ? combined(c, a, b, real) : undefined;
+    if (known) return known;
     const [x, y] = [c.value(0), c.value(1)];
     return c.op(opType, [x, y], {}, '', { types: [{ type: x.type, shape: broadcast(c, x.shape, y.shape) }] });
   };
-
-const scalarChain =
-  (steps: (c: NodeContext, x: Value) => Value): NodeReader =>
-  (c) =>
-    steps(c, c.value(0));
 
 const clipped = (c: NodeContext, x: Value, least: number, most: number, part = ''): Value =>
   c.op('Clip', [x, c.b.scalar(least), c.b.scalar(most)], {}, part, { types: [x] });
@@ -123,8 +169,13 @@ export const elementwiseNodes: Readonly<Record<string, NodeReader>> = {
   Relu6: (c) => clipped(c, c.value(0), 0, 6),
   Prelu: (c) => prelu(c, c.value(0), c.value(1)),
   ClipByValue: (c) => clipped(c, c.value(0), Number(c.constant(1).data[0]), Number(c.constant(2).data[0])),
-  Square: scalarChain((c, x) => c.op('Mul', [x, x])),
-  Rsqrt: scalarChain((c, x) => c.op('Reciprocal', [c.op('Sqrt', [x], {}, 'sqrt', { types: [x] })], {}, '', { types: [x] })),
+  Square: (c) => computed(c) ?? c.op('Mul', [c.value(0), c.value(0)]),
+  Rsqrt: (c) => {
+    const known = computed(c);
+    if (known) return known;
+    const x = c.value(0);
+    return c.op('Reciprocal', [c.op('Sqrt', [x], {}, 'sqrt', { types: [x] })], {}, '', { types: [x] });
+  },
   SquaredDifference: (c) => {
     const [x, y] = [c.value(0), c.value(1)];
     const d = c.op('Sub', [x, y], {}, 'difference', { types: [{ type: x.type, shape: broadcast(c, x.shape, y.shape) }] });
@@ -141,8 +192,8 @@ export const elementwiseNodes: Readonly<Record<string, NodeReader>> = {
   AddN: addAll,
   Sub: binary('Sub', (a, b) => a - b),
   Mul: binary('Mul', (a, b) => a * b),
-  RealDiv: binary('Div'),
-  Div: binary('Div'),
+  RealDiv: binary('Div', undefined, (a, b) => a / b),
+  Div: binary('Div', undefined, (a, b) => a / b),
   FloorDiv: binary('Div', (a, b) => Math.floor(a / b)),
   DivNoNan: binary('Div'),
   Maximum: binary('Max', Math.max),

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { strToU8, zipSync } from 'fflate';
@@ -119,13 +119,5 @@ describe('what cannot be read says so', () => {
   it('names what is missing, and what is a folder', async () => {
     await expect(loadAnyModel(join(folder, 'none.h5'))).rejects.toThrow(`${join(folder, 'none.h5')}: no such file`);
     await expect(loadAnyModel(folder)).rejects.toThrow(`${folder} is a folder, not a model file`);
-    const saved = join(folder, 'saved');
-    mkdirSync(saved);
-    writeFileSync(join(saved, 'saved_model.pb'), '');
-    await expect(loadAnyModel(saved)).rejects.toMatchObject({
-      message: `${saved} is a TensorFlow SavedModel, which is not read as it is`,
-      hint: expect.stringContaining(`tf2onnx.convert --saved-model ${saved}`),
-    });
-    await expect(loadAnyModel(join(saved, 'saved_model.pb'))).rejects.toThrow('is a TensorFlow graph, which is not read as it is');
   });
 });

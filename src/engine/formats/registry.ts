@@ -1,7 +1,7 @@
 /** All file formats Espalier reads: one line each, each loaded when a file of it comes. */
 import { createHash } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
-import { basename, dirname, extname, join } from 'node:path';
+import { basename, extname, join } from 'node:path';
 import { UserError } from '../errors';
 import { saveModel } from '../onnx/file';
 import type { Model } from '../onnx/model';
@@ -13,9 +13,13 @@ const FORMATS: ReadonlyArray<{ readonly name: string; readonly extensions: reado
   { name: 'TensorFlow.js layers models', extensions: ['model.json'], load: async () => (await import('./tfjs-layers')).tfjsLayers },
   { name: 'Keras HDF5', extensions: ['.h5'], load: async () => (await import('./keras-h5')).kerasH5 },
   { name: 'Keras 3', extensions: ['.keras'], load: async () => (await import('./keras-zip')).kerasZip },
+  { name: 'TensorFlow SavedModel', extensions: ['saved_model.pb'], load: async () => (await import('./saved-model')).savedModel },
   { name: 'Deep Compression', extensions: ['.esdc'], load: async () => (await import('./deep-compression')).deepCompression },
   { name: 'ONNX', extensions: ['.onnx'], load: async () => (await import('./onnx')).onnx },
 ];
+
+/** What the file is called that makes a folder a SavedModel. */
+const SAVED_MODEL = 'saved_model.pb';
 
 /** For people: 'ONNX (.onnx), Keras 3 (.keras), …'. */
 export const formatNames = (): string =>
@@ -31,7 +35,7 @@ export const formatNames = (): string =>
 export async function loadAnyModel(path: string): Promise<Model> {
   const format = await formatOf(path);
   try {
-    return await format.read(path);
+    return await format.read(modelFile(path));
   } catch (cause) {
     if (!(cause instanceof UserError) || cause.message.includes(path)) throw cause;
     throw new UserError(`${path}: ${cause.message}`, cause.hint, { cause });
@@ -41,11 +45,10 @@ export async function loadAnyModel(path: string): Promise<Model> {
 /** What kind of file this is, by its content; where nothing recognises that, by its name. @throws UserError where it is none that is read */
 export async function formatOf(path: string): Promise<ModelFormat> {
   const head = readHead(path);
-  const extension = extname(path).toLowerCase();
+  const extension = extname(modelFile(path)).toLowerCase();
   const formats = await Promise.all(FORMATS.map((f) => f.load()));
   const found = formats.find((f) => f.sniff(path, head)) ?? formats.find((f) => f.extensions.includes(extension));
   if (found) return found;
-  if (/\.pb$/i.test(path)) throw new UserError(`${path} is a TensorFlow graph, which is not read as it is`, savedModelHint(dirname(path)));
   throw new UserError(`${path} is no model of a format that is read`, `Read are ${formatNames()}.`);
 }
 
@@ -58,22 +61,24 @@ export async function asOnnxFile(path: string, to: string): Promise<string> {
 
 /** SHA-256 over the model's file and, where its weights lie in others, those; in hexadecimal. */
 export async function modelHash(path: string): Promise<string> {
-  const hash = createHash('sha256').update(readFileSync(path));
+  const file = modelFile(path);
+  const hash = createHash('sha256').update(readFileSync(file));
   const format = await formatOf(path);
-  for (const file of (await format.companions?.(path)) ?? []) if (existsSync(file)) hash.update(readFileSync(file));
+  for (const companion of (await format.companions?.(file)) ?? []) if (existsSync(companion)) hash.update(readFileSync(companion));
   return hash.digest('hex');
 }
 
-/** How a SavedModel becomes something that is read. */
-const savedModelHint = (folder: string): string =>
-  `Convert it first: "python -m tf2onnx.convert --saved-model ${folder} --output model.onnx", or "tensorflowjs_converter --input_format=tf_saved_model ${folder} web_model" and name its model.json.`;
+/** The file that a model is opened by: a SavedModel may be named by its folder. */
+function modelFile(path: string): string {
+  const saved = join(path, SAVED_MODEL);
+  return existsSync(saved) && statSync(path).isDirectory() ? saved : path;
+}
 
-function readHead(path: string): Uint8Array {
+function readHead(given: string): Uint8Array {
+  const path = modelFile(given);
   if (!existsSync(path)) throw new UserError(`${path}: no such file`, 'Check the path of the model.');
   if (statSync(path).isDirectory()) {
     const model = join(path, 'model.json');
-    if (existsSync(join(path, 'saved_model.pb')))
-      throw new UserError(`${path} is a TensorFlow SavedModel, which is not read as it is`, savedModelHint(path));
     throw new UserError(
       `${path} is a folder, not a model file`,
       existsSync(model) ? `Name ${basename(model)} in it.` : 'Name the model file in it.',

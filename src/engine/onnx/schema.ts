@@ -114,7 +114,7 @@ export interface MessageSpec {
 }
 
 type Row = [number, string, FieldSpec['kind'], 'repeated'?];
-const message = (name: string, rows: Row[]): MessageSpec => ({
+export const message = (name: string, rows: Row[]): MessageSpec => ({
   name,
   fields: new Map(rows.map(([no, key, kind, repeated]) => [no, { key, kind, repeated: repeated === 'repeated' }])),
 });

@@ -7,9 +7,9 @@ import { diskError, TEMPORARY, writeFileAtomic } from './atomic-file';
 
 /** What folders about a model are called: its file's name, without the ending and without what a file system may refuse. */
 export function modelName(modelPath: string): string {
-  // Every TensorFlow.js model is a model.json: its folder tells them apart.
+  // Every TensorFlow.js model is a model.json, every SavedModel a saved_model.pb: their folders tell them apart.
   const file = basename(modelPath);
-  const named = file === 'model.json' ? basename(dirname(resolve(modelPath))) : file.replace(/\.[^.]*$/, '');
+  const named = file === 'model.json' || file === 'saved_model.pb' ? basename(dirname(resolve(modelPath))) : file.replace(/\.[^.]*$/, '');
   return named.replaceAll(/[^\w.-]/g, '_') || 'model';
 }
 

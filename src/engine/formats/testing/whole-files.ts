@@ -6,7 +6,7 @@ import { Random } from '../../random';
 import type { ModelFiles } from './damage-files';
 import { GraphModelBuilder } from './graph-model';
 
-export const KINDS = ['h5', 'keras', 'tfjs', 'tfjs-graph'] as const;
+export const KINDS = ['h5', 'keras', 'tfjs', 'tfjs-graph', 'saved-model'] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** A layers model of convolutions, batch normalisation, a residual addition and a dense layer. */
@@ -108,10 +108,18 @@ function graphModel(): ModelFiles {
   ]);
 }
 
-/** @param fixtures the folder of the tests' Keras files */
+const SAVED_MODEL_FILES = ['saved_model.pb', 'variables/variables.index', 'variables/variables.data-00000-of-00001'];
+
+function savedModels(folder: string): ModelFiles[] {
+  const names = existsSync(folder) ? readdirSync(folder).filter((n) => existsSync(join(folder, n, SAVED_MODEL_FILES[0]))) : [];
+  return names.sort().map((n) => new Map(SAVED_MODEL_FILES.map((f) => [f, new Uint8Array(readFileSync(join(folder, n, f)))])));
+}
+
+/** @param fixtures the folder of the tests' Keras files and SavedModels */
 export function wholeModels(kind: Kind, fixtures: string): ModelFiles[] {
   if (kind === 'tfjs') return [layersModel()];
   if (kind === 'tfjs-graph') return [graphModel()];
+  if (kind === 'saved-model') return savedModels(join(fixtures, 'saved-model'));
   const names = existsSync(fixtures) ? readdirSync(fixtures).filter((n) => n.endsWith(`.${kind}`)) : [];
   return names.sort().map((n) => new Map([[n, new Uint8Array(readFileSync(join(fixtures, n)))]]));
 }
