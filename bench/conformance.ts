@@ -4,7 +4,6 @@
  * Inferred shapes are compared with the stored outputs, and every gradient with finite differences. onnxruntime runs in a process of
  * its own. Writes docs/operators.md (or --out); with one family, or a fault, nothing is written.
  */
-import { type ChildProcess, fork } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { UserError } from '../src/engine/errors';
@@ -16,6 +15,7 @@ import { isFloat, type Tensor } from '../src/engine/onnx/tensor';
 import { findOperator, knownOperators } from '../src/engine/ops/registry';
 import { gradientCases } from '../src/engine/ops/testing/gradient-cases';
 import { runtimeVersion } from '../src/engine/runtime/onnxruntime';
+import { AnsweringChild } from './answering-child';
 import { type BenchArguments, dataFolder, note, printRow } from './bench';
 import { type Answer, numbersOf, type PlainTensor, plainTensor, type Question, serve } from './conformance-child';
 import { type FamilyFigures, type OperatorFigures, operatorPage, qualified } from './operator-table';
@@ -25,36 +25,7 @@ const TIME_LIMIT = 120_000;
 /** Differences that a pass may make by computing constants beforehand, and that a stored output may show, relative to its largest value. */
 const TOLERANCE = 1e-3;
 
-/** A child process that answers one question at a time, started anew where it died or had to be stopped. */
-class Child {
-  private process?: ChildProcess;
-
-  ask(question: Question): Promise<Answer> {
-    this.process ??= fork(process.argv[1], ['conformance', '--child', 'true'], {
-      serialization: 'advanced',
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-    });
-    const child = this.process;
-    return new Promise((resolve) => {
-      const finish = (answer: Answer, stop: boolean): void => {
-        clearTimeout(timer);
-        child.removeAllListeners();
-        if (stop) this.stop();
-        resolve(answer);
-      };
-      const fault = (message: string): void => finish({ kind: 'refused', message }, true);
-      const timer = setTimeout(() => fault(`took longer than ${TIME_LIMIT / 1000} s`), TIME_LIMIT);
-      child.once('message', (answer: Answer) => finish(answer, false));
-      child.once('exit', (code, signal) => fault(`the process died (${signal ?? code})`));
-      child.send(question);
-    });
-  }
-
-  stop(): void {
-    this.process?.kill('SIGKILL');
-    this.process = undefined;
-  }
-}
+type Child = AnsweringChild<Question, Answer>;
 
 type Outputs = Readonly<Record<string, PlainTensor>>;
 
@@ -289,7 +260,11 @@ export async function run(args: BenchArguments): Promise<void> {
   const only = args.options['family'];
   const families = FAMILIES.filter((f) => only === undefined || f === only);
   if (families.length === 0) throw new Error(`there is no family '${only}'; families are ${FAMILIES.join(', ')}`);
-  const child = new Child();
+  const child = new AnsweringChild({
+    args: ['conformance', '--child', 'true'],
+    timeLimit: TIME_LIMIT,
+    fault: (message): Answer => ({ kind: 'refused', message }),
+  });
   const tallies = new Map<string, Tally>();
   const rows: FamilyFigures[] = [];
   let faults = 0;

@@ -115,7 +115,7 @@ export async function run(args: BenchArguments): Promise<void> {
       args: ['fuzz', '--child', 'true', '--kind', kind, '--seed', String(seed), ...(args.data ? ['--data', args.data] : [])],
       nodeOptions: [`--max-old-space-size=${MEMORY_LIMIT}`],
       timeLimit: TIME_LIMIT,
-      fault: (message) => ({ kind: 'fault', message, memory: 0 }),
+      fault: (message): Answer => ({ kind: 'fault', message, memory: 0 }),
       judge: (answer) =>
         answer.memory <= MEMORY_LIMIT
           ? undefined
