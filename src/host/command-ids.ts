@@ -27,6 +27,7 @@ export interface CommandArguments {
   'espalier.rescoreLastRun': [config?: Uri, stage?: 'prune' | 'quantize'];
   'espalier.previewReward': [config?: Uri, stage?: 'prune' | 'quantize'];
   'espalier.openRun': [run?: RunTarget];
+  'espalier.pauseRun': [run?: RunTarget];
   'espalier.stopRun': [run?: RunTarget];
   'espalier.resumeRun': [run?: RunTarget];
   'espalier.openReport': [run?: RunTarget];

@@ -64,13 +64,15 @@ export function commandHandlers(services: Services): CommandHandlers {
       const folder = await runOf(target, vscode.l10n.t('Open which run?'), undefined);
       if (folder !== undefined) panels.open({ runFolder: folder });
     },
+    'espalier.pauseRun': async (target) => {
+      const folder = await runOf(target, vscode.l10n.t('Pause which run?'), isActive);
+      if (folder !== undefined)
+        await afterEvaluation(vscode.l10n.t('Espalier: pausing after the evaluation in flight'), runs.pause(folder));
+    },
     'espalier.stopRun': async (target) => {
-      const folder = await runOf(target, vscode.l10n.t('Stop which run?'), isActive);
-      if (folder === undefined) return;
-      await vscode.window.withProgress(
-        { location: vscode.ProgressLocation.Window, title: vscode.l10n.t('Espalier: stopping after the evaluation in flight') },
-        () => runs.stop(folder),
-      );
+      const folder = await runOf(target, vscode.l10n.t('Stop which run?'), (run) => isActive(run) || run.paused === true);
+      if (folder !== undefined)
+        await afterEvaluation(vscode.l10n.t('Espalier: stopping after the evaluation in flight'), runs.stop(folder));
     },
     'espalier.resumeRun': async (target) => {
       const folder = await runOf(target, vscode.l10n.t('Resume which run?'), (run) => run.resumable && !isActive(run));
@@ -121,6 +123,10 @@ export function commandHandlers(services: Services): CommandHandlers {
     },
   };
 }
+
+/** Says in the status bar what is waited for. */
+const afterEvaluation = (title: string, work: Promise<unknown>): Thenable<unknown> =>
+  vscode.window.withProgress({ location: vscode.ProgressLocation.Window, title }, () => work);
 
 interface ModelChoice extends ChosenModel {
   readonly configFile?: string;

@@ -10,8 +10,10 @@ export interface WorkerRequests {
   initialize: Shape<typeof messages.initialize>;
   inspectModel: Shape<typeof messages.inspectModel>;
   startRun: Shape<typeof messages.startRun>;
+  pauseRun: Shape<typeof messages.pauseRun>;
   stopRun: Shape<typeof messages.stopRun>;
   resumeRun: Shape<typeof messages.resumeRun>;
+  listMethods: Shape<typeof messages.listMethods>;
   listRuns: Shape<typeof messages.listRuns>;
   readRun: Shape<typeof messages.readRun>;
   sensitivity: Shape<typeof messages.sensitivity>;

@@ -31,6 +31,8 @@ export const panelToHostSchema = z.discriminatedUnion('type', [
   /** The view is loaded (again): the host answers with `show`. */
   z.object({ type: z.literal('ready'), state: viewStateSchema.optional() }),
   z.object({ type: z.literal('stateChanged'), state: viewStateSchema }),
+  z.object({ type: z.literal('pauseRun'), id: requestId, folder: z.string() }),
+  /** For good, also of a run that is paused; the host then offers to export the best so far. */
   z.object({ type: z.literal('stopRun'), id: requestId, folder: z.string() }),
   z.object({ type: z.literal('resumeRun'), id: requestId, folder: z.string() }),
   z.object({ type: z.literal('exportCandidate'), id: requestId, folder: z.string(), candidate: z.string() }),

@@ -154,6 +154,8 @@ export const interruptedEventSchema = event('interrupted', {
   reason: z.string(),
   /** True where a person asked for it. */
   asked: z.boolean().optional(),
+  /** True where that person is done with the run: its best so far is its result. It can be resumed all the same. */
+  ended: z.boolean().optional(),
 });
 
 /** Cannot go on: one sentence, and the next step. */

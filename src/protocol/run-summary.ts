@@ -18,8 +18,10 @@ export const runSummarySchema = z.object({
   status: runStatusSchema,
   /** Why it was interrupted or failed, in one sentence. */
   reason: z.string().optional(),
-  /** True for an interrupted run that a person stopped: it is paused, and nothing is wrong. */
+  /** True for an interrupted run that a person paused: nothing is wrong. */
   paused: z.boolean().optional(),
+  /** True for an interrupted run that a person ended: its best so far is its result, and nobody is asked to resume it. */
+  stopped: z.boolean().optional(),
   /** ISO 8601. */
   startedAt: z.string(),
   endedAt: z.string().optional(),

@@ -61,6 +61,19 @@ export interface RunReference {
   readonly folder: string;
 }
 
+/** A request that asks for nothing in particular. */
+export type NoParams = Readonly<Record<string, never>>;
+
+export interface MethodInfo {
+  /** As a config names it. */
+  readonly name: string;
+  readonly title: string;
+  /** What it does, in one sentence. */
+  readonly description: string;
+  /** The paper, or 'baseline'. */
+  readonly source: string;
+}
+
 export interface ListRunsParams {
   /** Folders that hold run folders. */
   readonly folders: readonly string[];
@@ -164,9 +177,13 @@ export interface ProgressReport {
 export const initialize = new RequestType<InitializeParams, InitializeResult, UserErrorData>('espalier/initialize');
 export const inspectModel = new RequestType<InspectModelParams, LayerGraph, UserErrorData>('espalier/inspectModel');
 export const startRun = new RequestType<StartRunParams, StartRunResult, UserErrorData>('espalier/startRun');
-/** Ends a run after the evaluation in flight; answers when everything is on disk. */
+/** Ends a run's work after the evaluation in flight, to go on later; answers when everything is on disk. */
+export const pauseRun = new RequestType<RunReference, RunSummary, UserErrorData>('espalier/pauseRun');
+/** The same for good, also of a run that is paused: its best so far is its result. It can be resumed all the same. */
 export const stopRun = new RequestType<RunReference, RunSummary, UserErrorData>('espalier/stopRun');
 export const resumeRun = new RequestType<RunReference, StartRunResult, UserErrorData>('espalier/resumeRun');
+/** The methods that a config may name, in the order in which they are shown. */
+export const listMethods = new RequestType<NoParams, readonly MethodInfo[], UserErrorData>('espalier/listMethods');
 export const listRuns = new RequestType<ListRunsParams, readonly RunSummary[], UserErrorData>('espalier/listRuns');
 export const readRun = new RequestType<RunReference, RunSnapshot, UserErrorData>('espalier/readRun');
 export const sensitivity = new RequestType<SensitivityParams, Sensitivity, UserErrorData>('espalier/sensitivity');

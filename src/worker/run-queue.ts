@@ -1,10 +1,11 @@
 /** The runs of this worker: one at a time, the others wait; each change is told as a whole snapshot, a few times a second at most. */
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { endRestingRun } from '../engine/search/end-resting-run';
 import { prepare } from '../engine/search/prepare';
 import { resumeRun, startRun } from '../engine/search/run';
 import { RunFolder } from '../engine/search/run-folder';
-import { interruptionOf, RunStopped } from '../engine/search/run-stopped';
+import { interruptionOf, RunEnded, RunStopped } from '../engine/search/run-stopped';
 import { readRunEvents, SnapshotBuilder } from '../engine/search/snapshot';
 import type { Config } from '../protocol/config';
 import type { RunEvent } from '../protocol/run-events';
@@ -89,13 +90,26 @@ export class RunQueue {
     return { runId: folder.id, folder: folder.path };
   }
 
-  /** Ends a run; returns when everything is on disk. */
-  async stop(path: string): Promise<RunSummary | undefined> {
+  /**
+   * Ends a run's work; returns when everything is on disk.
+   * @param how 'pause': to go on later; 'end': for good, also where the run is paused already
+   */
+  async stop(path: string, how: 'pause' | 'end'): Promise<RunSummary | undefined> {
     const run = this.runs.get(resolve(path));
-    if (!run) return readRunEvents(resolve(path))?.snapshot().summary;
-    run.controller.abort(new Error('stopped'));
-    await run.ended;
-    return this.snapshot(run).summary;
+    if (run && run.state !== 'ended') {
+      run.controller.abort(how === 'end' ? new RunEnded() : new Error('paused'));
+      if (run.state === 'queued') this.dequeue(run);
+      else await run.ended;
+    }
+    // Also where it was being paused when it was ended.
+    if (how === 'end') {
+      const event = endRestingRun(resolve(path));
+      if (event && run) {
+        run.builder.add(event);
+        this.send(run);
+      }
+    }
+    return (run ? this.snapshot(run) : readRunEvents(resolve(path))?.snapshot())?.summary;
   }
 
   /** The run as it stands; undefined where it is none of this worker's. */
@@ -106,7 +120,10 @@ export class RunQueue {
 
   /** Ends every run, for a shutdown. @param reason why, in words for the journal */
   async stopAll(reason: string): Promise<void> {
-    for (const run of this.runs.values()) run.controller.abort(new RunStopped(reason));
+    for (const run of this.runs.values()) {
+      run.controller.abort(new RunStopped(reason));
+      if (run.state === 'queued') this.dequeue(run);
+    }
     await Promise.all([...this.runs.values()].map((r) => r.ended));
   }
 
@@ -127,11 +144,9 @@ export class RunQueue {
     run.builder.reopen();
     this.send(run);
     run.ended = this.work(async () => {
+      // It was taken out while it waited.
+      if (run.state === 'ended') return;
       try {
-        if (controller.signal.aborted) {
-          run.builder.add(interruptionOf(controller.signal));
-          return;
-        }
         run.state = 'running';
         await resumeRun(path, {
           threads: this.options.threads,
@@ -144,6 +159,15 @@ export class RunQueue {
         this.end(run);
       }
     });
+  }
+
+  /** Takes a run whose signal was aborted out of the queue, without waiting for those before it. */
+  private dequeue(run: LiveRun): void {
+    const { signal } = run.controller;
+    // Only what is meant to last is written: a run that has not begun is resumable as it lies.
+    const ended = signal.reason instanceof RunEnded ? endRestingRun(run.folder) : undefined;
+    run.builder.add(ended ?? interruptionOf(signal));
+    this.end(run);
   }
 
   private work(task: () => Promise<void>): Promise<void> {

@@ -9,6 +9,7 @@ import { formatOf, loadAnyModel, modelHash } from '../engine/formats/registry';
 import { findChannelGroups } from '../engine/graph/channel-groups';
 import { layerGraph } from '../engine/graph/layer-graph';
 import { normalize } from '../engine/graph/passes/normalize';
+import { methods } from '../engine/methods/registry';
 import { saveModel } from '../engine/onnx/file';
 import { runtimeVersion } from '../engine/runtime/onnxruntime';
 import { chooseData } from '../engine/search/choose-data';
@@ -93,8 +94,16 @@ export class WorkerServer {
       serve((p) => this.resume(p)),
     );
     connection.onRequest(
+      messages.pauseRun,
+      serve((p) => this.stop(p, 'pause')),
+    );
+    connection.onRequest(
       messages.stopRun,
-      serve((p) => this.stop(p)),
+      serve((p) => this.stop(p, 'end')),
+    );
+    connection.onRequest(
+      messages.listMethods,
+      serve(async () => methods.map(({ name, title, description, source }) => ({ name, title, description, source }))),
     );
     connection.onRequest(
       messages.listRuns,
@@ -222,8 +231,8 @@ export class WorkerServer {
     return { started: true, ...this.queue.resume(folder) };
   }
 
-  private async stop({ folder }: messages.RunReference) {
-    const summary = await this.queue.stop(folder);
+  private async stop({ folder }: messages.RunReference, how: 'pause' | 'end') {
+    const summary = await this.queue.stop(folder, how);
     if (!summary) throw new UserError(`${folder} is not a run folder`);
     return summary;
   }

@@ -17,6 +17,7 @@ import { lenet5 } from '../engine/architectures/lenet5';
 import { saveModel } from '../engine/onnx/file';
 import { Random } from '../engine/random';
 import { readRunSnapshot } from '../engine/search/snapshot';
+import { METHOD_NAMES } from '../protocol/config';
 import { layerGraphSchema, type Sensitivity } from '../protocol/layer-graph';
 import { type RunSnapshot, runSnapshotSchema } from '../protocol/run-summary';
 import * as messages from '../protocol/worker-messages';
@@ -72,6 +73,12 @@ afterAll(() => {
   child?.kill();
   rmSync(folder, { recursive: true, force: true });
 });
+
+const begin = async (episodes: number): Promise<string> => {
+  const result = await connection.sendRequest(messages.startRun, { configText: text(episodes), folder });
+  if (!result.started) throw new Error(result.message);
+  return result.folder;
+};
 
 describe('the worker', () => {
   it('shows a model with its layout', async () => {
@@ -137,18 +144,14 @@ describe('the worker', () => {
     expect(existsSync(join(folder, 'runs'))).toBe(false);
   });
 
-  it('runs one after the other, tells whole snapshots, stops, resumes, exports and ranks anew', async () => {
-    const begin = async (episodes: number) => {
-      const result = await connection.sendRequest(messages.startRun, { configText: text(episodes), folder });
-      if (!result.started) throw new Error(result.message);
-      return result.folder;
-    };
+  it('runs one after the other, tells whole snapshots, pauses, resumes, exports and ranks anew', async () => {
     const long = await begin(500);
     const short = await begin(3);
     expect((await until(short, (s) => s.summary.status === 'queued')).summary).toMatchObject({ name: 'net', status: 'queued' });
     await until(long, (s) => s.episodes.length > 0);
-    const stopped = await connection.sendRequest(messages.stopRun, { folder: long });
+    const stopped = await connection.sendRequest(messages.pauseRun, { folder: long });
     expect(stopped).toMatchObject({ status: 'interrupted', reason: 'stopped by the user', paused: true, resumable: true });
+    expect(stopped.stopped).toBeUndefined();
 
     const finished = await until(short, (s) => s.summary.status === 'finished');
     expect(() => runSnapshotSchema.parse(finished)).not.toThrow();
@@ -157,6 +160,8 @@ describe('the worker', () => {
     expect(revisions).toEqual([...revisions].sort((a, b) => a - b));
     const listed = await connection.sendRequest(messages.listRuns, { folders: [join(folder, 'runs')] });
     expect(listed.map((r) => r.status).sort()).toEqual(['finished', 'interrupted']);
+    // Its end is its end: stopping it changes nothing.
+    expect(await connection.sendRequest(messages.stopRun, { folder: short })).toMatchObject({ status: 'finished' });
     expect(await connection.sendRequest(messages.resumeRun, { folder: short })).toMatchObject({
       started: false,
       message: expect.stringContaining('is finished'),
@@ -192,8 +197,37 @@ describe('the worker', () => {
     expect(resumed).toMatchObject({ started: true, folder: long });
     const before = stopped.episode;
     await until(long, (s) => s.summary.status === 'running' && s.summary.episode > before);
-    await connection.sendRequest(messages.stopRun, { folder: long });
-  }, 60_000);
+    expect(await connection.sendRequest(messages.pauseRun, { folder: long })).toMatchObject({ paused: true });
+  }, 120_000);
+
+  it('stops for good, with the best so far to be exported, and can still be resumed', async () => {
+    const long = await begin(500);
+    await until(long, (s) => s.episodes.length > 0);
+    const behind = await begin(500);
+    // One that waits need not wait to be stopped.
+    const given = { status: 'interrupted', reason: 'ended by the user', stopped: true, resumable: true };
+    expect(await connection.sendRequest(messages.stopRun, { folder: behind })).toMatchObject(given);
+    expect(await connection.sendRequest(messages.readRun, { folder: long })).toMatchObject({ summary: { status: 'running' } });
+    expect(await connection.sendRequest(messages.stopRun, { folder: long })).toMatchObject({ ...given, best: { id: expect.any(String) } });
+    for (const run of [long, behind]) expect(readRunSnapshot(run)!.summary).toMatchObject({ ...given, paused: undefined, name: 'net' });
+    const { best } = readRunSnapshot(long)!.summary;
+    const to = join(folder, 'best-so-far.onnx');
+    expect(await connection.sendRequest(messages.exportCandidate, { folder: long, candidate: best!.id, to, format: 'onnx' })).toMatchObject(
+      { files: [to] },
+    );
+    // One that is paused is ended too; one that is finished stays so.
+    await connection.sendRequest(messages.resumeRun, { folder: behind });
+    await until(behind, (s) => s.episodes.length > 0);
+    expect(await connection.sendRequest(messages.pauseRun, { folder: behind })).toMatchObject({ paused: true });
+    expect(await connection.sendRequest(messages.stopRun, { folder: behind })).toMatchObject(given);
+    expect(readRunSnapshot(behind)!.summary).toMatchObject(given);
+  }, 120_000);
+
+  it('lists the methods that a config may name', async () => {
+    const listed = await connection.sendRequest(messages.listMethods, {});
+    expect(listed.map(({ name }) => name)).toEqual(METHOD_NAMES);
+    for (const { title, description, source } of listed) for (const text of [title, description, source]) expect(text).not.toBe('');
+  });
 
   it('scans sensitivity, can be cancelled, and answers at once from what is kept', async () => {
     const configPath = join(folder, 'net.espalier.json');
@@ -228,14 +262,9 @@ describe('the worker', () => {
   });
 
   it('puts its runs in order when the window is gone, and says what became of them', async () => {
-    const begin = async (): Promise<string> => {
-      const result = await connection.sendRequest(messages.startRun, { configText: text(500), folder });
-      if (!result.started) throw new Error(result.message);
-      return result.folder;
-    };
-    const running = await begin();
+    const running = await begin(500);
     await until(running, (s) => s.episodes.length > 0);
-    const queued = await begin();
+    const queued = await begin(500);
     const gone = once(child, 'exit');
     child.disconnect();
     expect(await gone).toEqual([0, null]);

@@ -131,6 +131,11 @@ export class Panel {
     });
   }
 
+  /** Text of the button that the keyboard is on. */
+  focused(): Promise<string | undefined> {
+    return this.page.evaluate(() => document.activeElement?.textContent?.trim());
+  }
+
   async sent<T extends PanelToHost['type']>(type: T): Promise<Array<Extract<PanelToHost, { type: T }>>> {
     const all = await this.page.evaluate(() => (window as unknown as PanelWindow).sent);
     return all.filter((message): message is Extract<PanelToHost, { type: T }> => message.type === type);

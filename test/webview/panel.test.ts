@@ -13,8 +13,11 @@ import { Panel, type PanelOptions, THEME_NAMES } from './panel-driver';
 type Show = Extract<HostToPanel, { type: 'show' }>;
 
 const KIBIBYTE = 1024;
+/** Largest size of the bundle in bytes. */
+const BUDGET = 500_000;
 const resnet = scriptRun(resnet20Graph());
 const lenet = scriptRun(lenetGraph());
+const PAUSED = { status: 'interrupted', reason: 'stopped by the user', paused: true } as const;
 let browser: Browser;
 let panel: Panel;
 
@@ -68,7 +71,7 @@ test('the fixtures are messages as the protocol has them, and the bundle is with
   const size =
     statSync(new URL('../../dist/webview/panel.js', import.meta.url)).size +
     statSync(new URL('../../dist/webview/panel.css', import.meta.url)).size;
-  expect(size).toBeLessThan(500 * KIBIBYTE);
+  expect(size).toBeLessThan(BUDGET);
   await open({ show: undefined });
 });
 
@@ -101,7 +104,7 @@ describe('a run', () => {
     await panel.post({ type: 'run', run: resnet.at(200, { status: 'finished', goalMet: true }) });
     await expect.poll(() => page.locator('header').innerText()).toMatch(/Finished[\s\S]*goal\s+met/);
     await expect.poll(() => page.locator('.shown').innerText()).toContain('Best candidate');
-    await expect.poll(() => page.locator('[data-action="stopRun"]').count()).toBe(0);
+    await expect.poll(() => page.locator('[data-action="pauseRun"], [data-action="stopRun"]').count()).toBe(0);
   });
 
   test('a snapshot that is older than the one shown is dropped, also in a whole show', async () => {
@@ -126,10 +129,10 @@ describe('a run', () => {
     expect(errors[0].message).toContain('run.');
   });
 
-  test('stop and resume are asked for, and an error is shown with its next step', async () => {
+  test('pause and resume are asked for, and an error is shown with its next step', async () => {
     const { page } = await open({ errors: { resumeRun: { message: 'The model file has changed.', hint: 'Start a new run.' } } });
     await page.getByRole('button', { name: 'Pause' }).click();
-    await expect.poll(() => panel.sent('stopRun')).toMatchObject([{ folder: RUN_FOLDER }]);
+    await expect.poll(() => panel.sent('pauseRun')).toMatchObject([{ folder: RUN_FOLDER }]);
     await expect.poll(() => page.getByRole('status').innerText()).toBe('The run is paused.');
     await panel.post({
       type: 'run',
@@ -143,25 +146,66 @@ describe('a run', () => {
   });
 
   test('pause and resume are one button, on which the keyboard stays', async () => {
-    const { page } = await open({ unanswered: 'stopRun' });
-    const focused = () => page.evaluate(() => document.activeElement?.textContent?.trim());
-    await page.locator('[data-action="stopRun"]').focus();
+    const { page } = await open({ unanswered: 'pauseRun' });
+    await page.locator('[data-action="pauseRun"]').focus();
     await page.keyboard.press('Enter');
-    await expect.poll(async () => (await panel.sent('stopRun')).length).toBe(1);
-    await expect.poll(focused).toBe('Pausing…');
+    await expect.poll(async () => (await panel.sent('pauseRun')).length).toBe(1);
+    await expect.poll(() => panel.focused()).toBe('Pausing…');
     await page.keyboard.press('Enter');
-    const paused = { status: 'interrupted', reason: 'stopped by the user', paused: true } as const;
-    await panel.post({ type: 'run', run: { ...resnet.at(140, paused), revision: 999 } });
-    const [{ id }] = await panel.sent('stopRun');
+    await panel.post({ type: 'run', run: { ...resnet.at(140, PAUSED), revision: 999 } });
+    const [{ id }] = await panel.sent('pauseRun');
     await panel.post({ type: 'response', id });
     await expect.poll(() => page.locator('header .status').innerText()).toBe('Paused');
     // Nothing is wrong: no banner says so.
     expect(await page.locator('.banner').count()).toBe(0);
-    await expect.poll(focused).toBe('Resume');
+    await expect.poll(() => panel.focused()).toBe('Resume');
     await page.keyboard.press('Enter');
     await expect.poll(() => panel.sent('resumeRun')).toMatchObject([{ folder: RUN_FOLDER }]);
     // While it was pausing, a second press asked for nothing.
-    expect(await panel.sent('stopRun')).toHaveLength(1);
+    expect(await panel.sent('pauseRun')).toHaveLength(1);
+  });
+
+  test.each([
+    ['running', () => resnet.at(140)],
+    ['paused', () => resnet.at(140, PAUSED)],
+  ])('a run that is %s is stopped for good by keyboard, and its best so far is offered', async (_, run) => {
+    const { page } = await open({ show: show({ run: run() }), unanswered: 'stopRun' });
+    // Pause or Resume, then Stop, then the export: in this order by Tab.
+    await page.locator(run().summary.paused ? '[data-action="resumeRun"]' : '[data-action="pauseRun"]').focus();
+    await page.keyboard.press('Tab');
+    expect(await panel.focused()).toBe('Stop');
+    await expect.poll(() => page.getByRole('button', { name: 'Stop', exact: true }).getAttribute('title')).toContain('Ends the run');
+    await page.keyboard.press('Enter');
+    await expect.poll(() => panel.focused()).toBe('Stopping…');
+    await page.keyboard.press('Enter');
+    const stopped = { status: 'interrupted', reason: 'ended by the user', stopped: true } as const;
+    const end = resnet.at(140, stopped);
+    await panel.post({ type: 'run', run: { ...end, revision: 999 } });
+    const asked = await panel.sent('stopRun');
+    expect(asked).toMatchObject([{ folder: RUN_FOLDER }]);
+    await panel.post({ type: 'response', id: asked[0].id });
+    await expect.poll(() => page.locator('header .status').innerText()).toBe('Stopped');
+    await expect.poll(() => page.getByRole('status').innerText()).toBe('The run is stopped. Its best so far can be exported.');
+    expect(await page.getByRole('button', { name: /^(Stop|Pause)$/ }).count()).toBe(0);
+    await page.locator('.banner.info').getByText('Stopped after episode 40 of 100.').waitFor();
+    // The keyboard is not lost with the button: it stands on the export.
+    await expect.poll(() => panel.focused()).toBe('Export best…');
+    await page.getByRole('button', { name: 'Export it…' }).click();
+    await expect.poll(() => panel.sent('exportCandidate')).toMatchObject([{ folder: RUN_FOLDER, candidate: end.summary.best!.id }]);
+    // It can be taken up again all the same.
+    await page.getByRole('button', { name: 'Resume' }).click();
+    await expect.poll(() => panel.sent('resumeRun')).toMatchObject([{ folder: RUN_FOLDER }]);
+  });
+
+  test('a run that waits can be stopped, and has nothing to pause', async () => {
+    const { page } = await open({ show: show({ run: resnet.at(0, { status: 'queued' }) }) });
+    expect(await page.getByRole('button', { name: 'Pause' }).count()).toBe(0);
+    await page.getByRole('button', { name: 'Stop', exact: true }).click();
+    await expect.poll(() => panel.sent('stopRun')).toMatchObject([{ folder: RUN_FOLDER }]);
+    await panel.post({ type: 'run', run: { ...resnet.at(0, { status: 'interrupted', stopped: true }), revision: 999 } });
+    await page.locator('.banner.info').getByText('there is nothing to export').waitFor();
+    // No export: the keyboard is on what there is.
+    await expect.poll(() => panel.focused()).toBe('Resume');
   });
 
   test('every word is in the language of the editor', async () => {
@@ -220,8 +264,10 @@ describe('a run', () => {
   test('an untrusted workspace is told so, and nothing can be started', async () => {
     const { page } = await open({ show: show({ trusted: false, limited: 'Runs need a trusted workspace.' }) });
     await page.getByText('Runs need a trusted workspace.').waitFor();
-    await page.locator('[data-action="stopRun"]').click({ force: true });
-    expect(await panel.sent('stopRun')).toEqual([]);
+    for (const action of ['pauseRun', 'stopRun', 'exportCandidate'] as const) {
+      await page.locator(`header [data-action="${action}"]`).click({ force: true });
+      expect(await panel.sent(action)).toEqual([]);
+    }
   });
 });
 

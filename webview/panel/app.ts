@@ -1,28 +1,27 @@
 /** The panel: keeps its state, shows it, and talks to the host. Everything is drawn anew from whole snapshots. */
+import type { VscodeButton } from '@vscode-elements/elements/dist/vscode-button/index.js';
 import { html, nothing, render, type TemplateResult } from 'lit';
-import { originalOf } from '../../src/protocol/original-of';
 import { type HostToPanel, hostToPanelSchema, readMessage, type ViewState } from '../../src/protocol/panel-messages';
 import type { HostContext } from '../host-context';
 import type { Actions } from './actions';
 import type { CostAxis } from './charts/pareto-chart';
 import { LayerIndex, type ShownPolicy, shownPolicy } from './decisions';
-import { bitsText, percent } from './figures';
+import { fileName, percent } from './figures';
 import { foldableScopes, type GraphItem, scopeItemId, scopesAround, type VisibleGraph, visibleGraph } from './graph/fold';
 import { GraphView } from './graph/graph-view';
 import { type PlacedGraph, placeItems } from './graph/place';
 import { t } from './l10n';
+import { banners, type RequestProblem } from './parts/banners';
 import { chartsColumn } from './parts/charts-column';
-import { comparison } from './parts/comparison';
+import { graphPane } from './parts/graph-pane';
 import { modelHeader, phaseText, runHeader, statusText } from './parts/header';
-import { blockDetails, type DetailsModel, layerDetails, modelDetails } from './parts/layer-details';
-import { layerList } from './parts/layer-list';
 import { effectiveOverride, overrideText } from './parts/override';
+import { side } from './parts/side';
 import { type RequestBody, Requests } from './requests';
 import { applyMessage, INITIAL_STATE, type PanelState, readViewState, withSelected } from './state';
 
 /** How long the host is not told of panning, so that it hears of the end only, in milliseconds. */
 const STATE_DELAY = 250;
-const fileName = (path: string): string => path.slice(Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\')) + 1);
 
 export class App {
   private state: PanelState = INITIAL_STATE;
@@ -34,7 +33,7 @@ export class App {
   private frame = 0;
   private stateTimer: ReturnType<typeof setTimeout> | undefined;
   private readonly busy = new Set<string>();
-  private problem: { readonly message: string; readonly hint?: string } | undefined;
+  private problem: RequestProblem | undefined;
   private axis: CostAxis = 'macs';
   private curve: 'reward' | 'accuracy' = 'accuracy';
   private activeCandidate: string | undefined;
@@ -107,10 +106,7 @@ export class App {
     if (message.type === 'status' && message.message && (message.quiescent || message.health !== 'ok')) this.announce(message.message);
     const { run } = this.state;
     if (run && (before.run?.summary.status !== run.summary.status || before.run?.progress?.phase !== run.progress?.phase)) {
-      const phase =
-        run.summary.status === 'running' && run.progress
-          ? phaseText(run.progress.phase)
-          : statusText(run.summary.status, run.summary.paused);
+      const phase = run.summary.status === 'running' && run.progress ? phaseText(run.progress.phase) : statusText(run.summary);
       this.announce(t('{0}: {1}', run.summary.name, phase));
     }
     this.request();
@@ -127,6 +123,16 @@ export class App {
     if (!error && done) this.announce(done);
     this.request();
   }
+
+  private readonly dismiss = (): void => {
+    this.problem = undefined;
+    this.request();
+  };
+
+  private readonly moreOfList = (): void => {
+    this.listPages++;
+    this.request();
+  };
 
   private announce(text: string): void {
     this.announced = text;
@@ -248,7 +254,7 @@ export class App {
     const derived = this.derive();
     const shown = shownPolicy(run, view.selectedCandidate);
     this.root.className = [run ? 'with-run' : 'model-only', this.state.loaded ? '' : 'loading'].filter(Boolean).join(' ');
-    render(this.page(derived, shown), this.root);
+    this.keepFocus(() => render(this.page(derived, shown), this.root));
     if (!derived?.placed || !graph) return;
     const { index, visible, placed } = derived;
     this.graphView.show(
@@ -273,17 +279,40 @@ export class App {
     );
   }
 
+  /** A button that goes away hands the keyboard's focus to what there is to do next: the export, else the first button. */
+  private keepFocus(drawing: () => void): void {
+    const before = document.activeElement;
+    const held = before?.closest('header .buttons') ? before : undefined;
+    drawing();
+    if (!held || held.isConnected) return;
+    const buttons = [...this.root.querySelectorAll<VscodeButton>('header .buttons vscode-button')];
+    const next = buttons.find((button) => button.dataset['action'] === 'exportCandidate') ?? buttons[0];
+    // One that is new takes the focus only after its own first drawing.
+    void next?.updateComplete.then(() => next.focus());
+  }
+
   private page(derived: App['derived'], shown: ShownPolicy): TemplateResult {
     const { graph, run, loaded, trusted } = this.state;
     const name = graph ? fileName(graph.modelPath) : '';
     return html`
       <div class="hidden" role="status" aria-live="polite">${this.announced}</div>
       ${run ? runHeader(run, trusted, this.busy, this.actions) : graph ? modelHeader(name, graph.format, this.state.sensitivity, trusted, this.busy, this.actions) : nothing}
-      ${this.banners()}
+      ${banners(this.state, this.problem, this.dismiss, this.actions)}
       ${
         graph || run
           ? html`<div class="columns">
-              <section class="graph-pane" aria-labelledby="graph-title">${this.graphPane(derived, shown)}</section>
+              <section class="graph-pane" aria-labelledby="graph-title">${graphPane(
+                {
+                  state: this.state,
+                  index: derived?.index,
+                  placed: derived?.placed !== undefined,
+                  shown,
+                  view: this.graphView,
+                  pages: this.listPages,
+                  more: this.moreOfList,
+                },
+                this.actions,
+              )}</section>
               ${
                 run
                   ? html`<div class="charts">${chartsColumn(
@@ -305,7 +334,10 @@ export class App {
                     )}</div>`
                   : nothing
               }
-              <aside class="details" aria-label=${t('Details')}>${this.side(derived, shown)}</aside>
+              <aside class="details" aria-label=${t('Details')}>${side(
+                { state: this.state, index: derived?.index, shown, busy: this.busy, width: () => this.widthOf('.details', 330) },
+                this.actions,
+              )}</aside>
             </div>`
           : html`<div class="nothing"><h1>Espalier</h1><p class="empty">${
               loaded
@@ -325,121 +357,5 @@ export class App {
     }
     const style = getComputedStyle(section);
     return Math.max(200, Math.floor(section.clientWidth - Number.parseFloat(style.paddingLeft) - Number.parseFloat(style.paddingRight)));
-  }
-
-  private banners(): TemplateResult {
-    const { limited, run, status } = this.state;
-    const summary = run?.summary;
-    // What a person paused needs no warning.
-    const stopped = summary && (summary.status === 'failed' || (summary.status === 'interrupted' && !summary.paused)) ? summary : undefined;
-    return html`
-      ${limited ? html`<div class="banner info" role="note">${limited}</div>` : nothing}
-      ${
-        stopped
-          ? html`<div class=${`banner ${stopped.status === 'failed' ? 'error' : 'warning'}`} role="note"><b>${statusText(stopped.status)}:</b> ${
-              stopped.reason ?? t('it has stopped before its end')
-            } <button class="link" @click=${this.actions.showLog}>${t('Show log')}</button></div>`
-          : nothing
-      }
-      ${status?.message && (status.health !== 'ok' || !status.quiescent) ? html`<div class=${`banner ${status.health}`} role="note">${status.message}</div>` : nothing}
-      ${(run?.warnings ?? []).slice(-2).map((warning) => html`<div class="banner warning" role="note"><b>${t('Warning.')}</b> ${warning}</div>`)}
-      <div role="alert">${
-        this.problem
-          ? html`<div class="banner error"><span><b>${this.problem.message}</b> ${this.problem.hint ?? ''}</span>
-              <button class="link" @click=${() => {
-                this.problem = undefined;
-                this.request();
-              }}>${t('Dismiss')}</button></div>`
-          : nothing
-      }</div>`;
-  }
-
-  private graphPane(derived: App['derived'], shown: ShownPolicy): TemplateResult {
-    const { run, graph } = this.state;
-    const { candidate } = shown;
-    const original = run ? originalOf(run.summary, candidate) : undefined;
-    const caption = !graph
-      ? nothing
-      : run
-        ? html`<span class=${shown.live ? 'live' : 'still'}>${shown.title}</span>${
-            candidate
-              ? html` <span class="dim">${t('{0} on {1} images', percent(candidate.accuracy), candidate.images.toLocaleString('en'))}${
-                  original ? t(' at {0} of MACs', percent(candidate.cost.macs / (original.cost.macs || 1))) : ''
-                }</span>`
-              : nothing
-          }`
-        : html`<span>${t('Layers with their shapes and costs')}</span>`;
-    const zoomButton = (label: string, sign: string, act: () => void) =>
-      html`<button class="tool" title=${label} aria-label=${label} @click=${act}>${sign}</button>`;
-    return html`<h2 id="graph-title" class="hidden">${t('Layer graph')}</h2>
-      <div class="graph-head"><p class="shown">${caption}</p>
-        ${
-          derived?.placed
-            ? html`<div class="tools" role="toolbar" aria-label=${t('Zoom')}>
-                ${zoomButton(t('Zoom out'), '−', () => this.graphView.zoomBy(1 / 1.25))}
-                ${zoomButton(t('Zoom in'), '+', () => this.graphView.zoomBy(1.25))}
-                <button class="tool wide" title=${t('Show the whole graph')} @click=${() => this.graphView.overview()}>${t('Fit')}</button>
-              </div>`
-            : nothing
-        }</div>
-      ${
-        derived?.placed
-          ? html`${this.graphElement}
-            <p class="graph-foot" id="graph-help"><span class="hidden">${t(
-              'Arrow keys follow the connections, Enter selects, space folds and unfolds, plus and minus zoom, 0 shows everything.',
-            )}</span><span aria-hidden="true">${
-              run
-                ? html`<span class="bar key-bar"></span>${t('channels removed')}<span class="bits">${bitsText(4)}</span>${t('weight bits')}`
-                : nothing
-            }<span class="keys">${t('Enter selects · Space folds')}</span></span></p>`
-          : derived
-            ? layerList(
-                derived.index,
-                shown,
-                this.state.view.selectedNode,
-                this.listPages,
-                () => {
-                  this.listPages++;
-                  this.request();
-                },
-                this.actions,
-              )
-            : html`<p class="empty unread">${graph === null ? t('The model is being read.') : ''}</p>`
-      }`;
-  }
-
-  private side(derived: App['derived'], shown: ShownPolicy): TemplateResult {
-    const { run, view, graph, sensitivity, overrides, configName, trusted } = this.state;
-    const table = run
-      ? html`<section aria-labelledby="comparison-title"><h3 id="comparison-title">${t('Before and after')}</h3>${comparison(
-          run,
-          shown.candidate ?? (run.summary.status === 'finished' ? run.summary.best : (run.progress?.best ?? run.summary.best)),
-          shown.candidate ? shown.title : t('Best candidate'),
-        )}</section>`
-      : nothing;
-    if (!derived || !graph) return html`${table}`;
-    const model: DetailsModel = {
-      graph,
-      index: derived.index,
-      run,
-      sensitivity,
-      overrides,
-      configName: configName ?? (run?.summary.configPath ? fileName(run.summary.configPath) : undefined),
-      shown,
-      trusted,
-      busy: this.busy,
-      width: this.widthOf('.details', 330),
-    };
-    const foldable = foldableScopes(graph);
-    const { selectedNode } = view;
-    const node = selectedNode === undefined ? undefined : derived.index.nodes.get(selectedNode);
-    const block = [...foldable].find(([key]) => scopeItemId(key) === selectedNode);
-    const details = node
-      ? layerDetails(node, scopesAround(node, foldable).at(-1), model, this.actions)
-      : block
-        ? blockDetails(block[0], block[1], model, this.actions)
-        : modelDetails(model);
-    // Without a choice the run as a whole is what matters.
-    return node || block ? html`${details} ${table}` : html`${table} ${details}`;
   }
 }

@@ -77,3 +77,6 @@ export function shapeText(shape: readonly Dimension[] | null): string {
   if (shape === null) return t('unknown');
   return shape.length === 0 ? t('one number') : shape.map((length) => length ?? '?').join(`${SPACE}×${SPACE}`);
 }
+
+/** The last part of a path of either kind. */
+export const fileName = (path: string): string => path.slice(Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\')) + 1);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { interruptionOf, RunStopped } from './run-stopped';
+import { interruptionOf, RunEnded, RunStopped } from './run-stopped';
 
 const aborted = (reason: unknown): AbortSignal => {
   const controller = new AbortController();
@@ -15,7 +15,11 @@ test('a stop that nobody asked for says why', () => {
   });
 });
 
+test('a run that a person is done with is ended, not paused', () => {
+  expect(interruptionOf(aborted(new RunEnded()))).toEqual({ type: 'interrupted', reason: 'ended by the user', asked: true, ended: true });
+});
+
 test('any other stop is a wish of the person who runs it', () => {
   for (const reason of [undefined, new Error('stopped')])
-    expect(interruptionOf(aborted(reason))).toMatchObject({ reason: 'stopped by the user', asked: true });
+    expect(interruptionOf(aborted(reason))).toEqual({ type: 'interrupted', reason: 'stopped by the user', asked: true });
 });

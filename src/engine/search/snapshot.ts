@@ -141,7 +141,8 @@ export class SnapshotBuilder {
               ? 'its process ended'
               : 'it had not begun yet'
             : undefined,
-      paused: end?.type === 'interrupted' && end.asked ? true : undefined,
+      paused: end?.type === 'interrupted' && end.asked && !end.ended ? true : undefined,
+      stopped: end?.type === 'interrupted' && end.ended ? true : undefined,
       startedAt: header?.startedAt ?? new Date(0).toISOString(),
       endedAt: this.endedAt,
       secondsElapsed: this.seconds,
@@ -185,7 +186,8 @@ export function readRunEvents(folder: string): SnapshotBuilder | undefined {
   const { events } = readJournal(path);
   const at = statSync(path).mtime;
   const builder = new SnapshotBuilder(folder);
-  const queued = events.length === 0 ? headerOfQueued(new RunFolder(folder), at) : undefined;
-  for (const e of queued ? [queued] : events) builder.add(e, at);
+  // Before its header is written, what a run's config says stands for it; a run may be ended before it has begun.
+  const queued = events.some((e) => e.type === 'header') ? undefined : headerOfQueued(new RunFolder(folder), at);
+  for (const e of queued ? [queued, ...events] : events) builder.add(e, at);
   return builder;
 }

@@ -155,6 +155,9 @@ export class PanelSession implements vscode.Disposable {
       case 'stateChanged':
         this.viewState = message.state;
         return;
+      case 'pauseRun':
+        await runs.pause(message.folder);
+        return;
       case 'stopRun':
         await runs.stop(message.folder);
         return;

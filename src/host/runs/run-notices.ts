@@ -3,7 +3,7 @@ import * as vscode from 'vscode';
 import type { RunSummary } from '../../protocol/run-summary';
 import { problemText } from '../problems';
 import type { RunEnd, RunStore } from './run-store';
-import { achievementText } from './run-text';
+import { achievementText, percentText } from './run-text';
 
 export function announceRunEnds(store: RunStore): vscode.Disposable {
   return store.onDidEnd((end) => void announce(end));
@@ -20,6 +20,16 @@ async function announce({ run, expected }: RunEnd): Promise<void> {
     const choice = await vscode.window.showInformationMessage(text, open, exportIt);
     if (choice === open) await vscode.commands.executeCommand('espalier.openRun', target);
     else if (choice === exportIt) await vscode.commands.executeCommand('espalier.exportModel', target);
+    return;
+  }
+  if (run.stopped) {
+    // What was found is of use only to who takes it along.
+    if (!run.best) return;
+    const exportIt = vscode.l10n.t('Export…');
+    const text = vscode.l10n.t('{0} is stopped. Its best so far: {1}', run.name, achieved ?? percentText(run.best.accuracy));
+    const choice = await vscode.window.showInformationMessage(text, exportIt, open);
+    if (choice === exportIt) await vscode.commands.executeCommand('espalier.exportModel', target, run.best.id);
+    else if (choice === open) await vscode.commands.executeCommand('espalier.openRun', target);
     return;
   }
   if (expected) return;
@@ -46,7 +56,7 @@ export async function offerResume(store: RunStore, log: vscode.LogOutputChannel)
   }
   const runs = remembered
     .map((folder) => store.run(folder))
-    .filter((run): run is RunSummary => run?.status === 'interrupted' && run.resumable);
+    .filter((run): run is RunSummary => run?.status === 'interrupted' && run.resumable && !run.stopped);
   if (runs.length === 0) return;
   const resume = runs.length === 1 ? vscode.l10n.t('Resume') : vscode.l10n.t('Resume All');
   const text =

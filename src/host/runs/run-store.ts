@@ -108,12 +108,27 @@ export class RunStore implements vscode.Disposable {
     return this.begun(await this.worker.request('resumeRun', { folder }));
   }
 
-  /** Ends a run after the evaluation in flight; everything is then on disk, and it can be resumed. */
-  async stop(folder: string): Promise<RunSummary> {
+  /** Ends a run's work after the evaluation in flight; everything is then on disk, to go on later. */
+  async pause(folder: string): Promise<RunSummary> {
     this.stopRequested.add(folder);
-    const summary = await this.worker.request('stopRun', { folder });
+    const summary = await this.worker.request('pauseRun', { folder });
     this.takeSummary(summary);
     return summary;
+  }
+
+  /** The same for good, also of a run that is paused: its best so far is its result. */
+  async stop(folder: string): Promise<RunSummary> {
+    const before = this.summaries.get(folder);
+    this.stopRequested.add(folder);
+    const run = await this.worker.request('stopRun', { folder });
+    if (before && isActive(before)) this.takeSummary(run);
+    else {
+      // Nothing ended now, but somebody is done with it.
+      this.stopRequested.delete(folder);
+      this.keep(await this.worker.request('readRun', { folder }));
+      if (run.stopped && !before?.stopped) this.ended.fire({ run, expected: true });
+    }
+    return run;
   }
 
   /** Lists the runs of another folder too, from now on. */

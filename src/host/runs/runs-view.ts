@@ -18,8 +18,9 @@ const ICONS: Readonly<Record<RunStatus, readonly [icon: string, color: string]>>
   failed: ['error', 'charts.red'],
 };
 
-/** Of an interrupted run that a person stopped: nothing is wrong. */
+/** Of interrupted runs that a person paused or stopped: nothing is wrong. */
 const PAUSED = ['debug-pause', 'charts.foreground'] as const;
+const STOPPED = ['debug-stop', 'charts.foreground'] as const;
 
 export class RunItem extends vscode.TreeItem {
   readonly folder: string;
@@ -31,9 +32,9 @@ export class RunItem extends vscode.TreeItem {
     const achieved = achievementText(run);
     const episodes = isActive(run) && run.episodes > 0 ? vscode.l10n.t('episode {0} of {1}', run.episode, run.episodes) : undefined;
     this.description = [statusText(run), episodes, achieved].filter((part) => part !== undefined).join(' · ');
-    const [icon, color] = run.paused ? PAUSED : ICONS[run.status];
+    const [icon, color] = run.paused ? PAUSED : run.stopped ? STOPPED : ICONS[run.status];
     this.iconPath = new vscode.ThemeIcon(icon, new vscode.ThemeColor(color));
-    this.contextValue = `run-${run.status}${run.resumable ? '-resumable' : ''}`;
+    this.contextValue = `run-${run.status}${run.paused ? '-paused' : ''}${run.resumable ? '-resumable' : ''}`;
     this.tooltip = [`${run.name}: ${this.description}`, run.reason, run.folder].filter((line) => line !== undefined).join('\n');
     this.accessibilityInformation = { label: `${run.name}, ${this.description}` };
     this.command = commandLink('espalier.openRun', vscode.l10n.t('Open Run'), { folder: run.folder });

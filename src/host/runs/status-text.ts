@@ -2,7 +2,7 @@
 import * as vscode from 'vscode';
 import type { RunSummary } from '../../protocol/run-summary';
 
-export function statusText({ status, paused }: Pick<RunSummary, 'status' | 'paused'>): string {
+export function statusText({ status, paused, stopped }: Pick<RunSummary, 'status' | 'paused' | 'stopped'>): string {
   switch (status) {
     case 'queued':
       return vscode.l10n.t('queued');
@@ -11,6 +11,7 @@ export function statusText({ status, paused }: Pick<RunSummary, 'status' | 'paus
     case 'finished':
       return vscode.l10n.t('finished');
     case 'interrupted':
+      if (stopped) return vscode.l10n.t('stopped');
       return paused ? vscode.l10n.t('paused') : vscode.l10n.t('interrupted');
     case 'failed':
       return vscode.l10n.t('failed');

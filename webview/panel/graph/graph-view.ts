@@ -2,22 +2,15 @@
  * The layer graph: pans, zooms, and is walked by keyboard. Only cards within the window are in the document, and none when they are too small
  * to read (rectangles in one path stand for them), so a graph of thousands of layers stays as light as a small one.
  */
-import { html, nothing, render, type SVGTemplateResult, svg, type TemplateResult } from 'lit';
+import { html, nothing, render, svg } from 'lit';
 import { repeat } from 'lit/directives/repeat.js';
-import { customProperties } from '../custom-properties';
-import { bitsRange, type Decision } from '../decisions';
-import { ARROW, count, removed } from '../figures';
-import { t } from '../l10n';
-import { edgePath } from './edge-path';
+import type { Decision } from '../decisions';
+import { bounded, type Camera, fitted, MARGIN, overview, READABLE, revealing, type Size, zoomed } from './camera';
+import { card, itemElementId } from './card';
+import { edgePaths, type Route, rectanglePaths, routesOf } from './drawing';
 import type { GraphItem, VisibleGraph } from './fold';
+import { neighbour } from './neighbour';
 import type { Box, PlacedGraph } from './place';
-
-/** Below this, text cannot be read and cards become plain rectangles. */
-const READABLE = 0.4;
-const SMALLEST = 0.05;
-const LARGEST = 2;
-/** Room around the graph, in pixels of the window. */
-const MARGIN = 24;
 
 export interface GraphModel {
   readonly visible: VisibleGraph;
@@ -29,12 +22,6 @@ export interface GraphModel {
   readonly selected?: string;
 }
 
-export interface Camera {
-  readonly zoom: number;
-  readonly x: number;
-  readonly y: number;
-}
-
 export interface GraphCallbacks {
   readonly select: (item: GraphItem) => void;
   /** Folds or unfolds: a block itself, or the innermost block around a layer. */
@@ -42,8 +29,6 @@ export interface GraphCallbacks {
   /** A person moved or zoomed the graph. */
   readonly moved: (camera: Camera) => void;
 }
-
-const itemElementId = (index: number): string => `layer-${index}`;
 
 export class GraphView {
   private model: GraphModel | undefined;
@@ -53,8 +38,7 @@ export class GraphView {
   private frame = 0;
   private drag: { readonly id: number; readonly x: number; readonly y: number; readonly camera: Camera; moved: boolean } | undefined;
   private order = new Map<string, number>();
-  /** Paths of edges, made once a layout. */
-  private paths = new Map<string, { readonly path: string; readonly top: number; readonly bottom: number }>();
+  private routes: readonly Route[] = [];
 
   constructor(
     readonly element: HTMLElement,
@@ -79,63 +63,30 @@ export class GraphView {
 
   /** Shows `model`. Without a camera it fits the graph into the window. */
   show(model: GraphModel, camera: Camera | undefined): void {
-    if (model.placed !== this.model?.placed) this.paths = new Map();
+    if (model.placed !== this.model?.placed) this.routes = routesOf(model.visible, model.placed);
     if (model.visible !== this.model?.visible) this.order = new Map(model.visible.items.map((item, index) => [item.id, index]));
     const selectionMoved = model.selected !== this.model?.selected;
     this.model = model;
     if (this.active !== undefined && !this.order.has(this.active)) this.active = model.selected;
     if (selectionMoved && model.selected !== undefined) this.active = model.selected;
-    if (camera) this.camera = camera;
-    else this.camera = this.fitted();
-    this.request();
-  }
-
-  /** A camera that shows the whole graph, or its upper part where the whole could not be read. */
-  fitted(): Camera {
-    if (!this.model) return this.camera;
-    const { clientWidth, clientHeight } = this.element;
-    const { width, height } = this.model.placed;
-    const whole = Math.min((clientWidth - 2 * MARGIN) / Math.max(1, width), (clientHeight - 2 * MARGIN) / Math.max(1, height));
-    const across = (clientWidth - 2 * MARGIN) / Math.max(1, width);
-    const zoom = Math.min(1.1, Math.max(whole, Math.min(0.9, across), SMALLEST));
-    const x = Math.max(MARGIN, (clientWidth - width * zoom) / 2);
-    return { zoom, x, y: Math.max(MARGIN, (clientHeight - height * zoom) / 3) };
+    this.camera = camera ?? fitted(model.placed, this.window);
+    // At once: in no frame do the cards say other than the rest of the panel.
+    this.draw();
   }
 
   /** The whole graph, however small. */
   overview(): void {
-    if (!this.model) return;
-    const { clientWidth, clientHeight } = this.element;
-    const { width, height } = this.model.placed;
-    const fit = Math.min((clientWidth - 2 * MARGIN) / Math.max(1, width), (clientHeight - 2 * MARGIN) / Math.max(1, height));
-    const zoom = Math.min(1.1, Math.max(SMALLEST, fit));
-    this.move({ zoom, x: (clientWidth - width * zoom) / 2, y: Math.max(MARGIN, (clientHeight - height * zoom) / 2) });
+    if (this.model) this.move(overview(this.model.placed, this.window));
   }
 
   zoomBy(factor: number, x = this.element.clientWidth / 2, y = this.element.clientHeight / 2): void {
-    const zoom = Math.min(LARGEST, Math.max(SMALLEST, this.camera.zoom * factor));
-    const scale = zoom / this.camera.zoom;
-    this.move({ zoom, x: x - (x - this.camera.x) * scale, y: y - (y - this.camera.y) * scale });
+    this.move(zoomed(this.camera, factor, x, y));
   }
 
   /** Moves the graph so that an item is within the window. */
   reveal(id: string): void {
     const box = this.model?.placed.boxes.get(id);
-    if (!box) return;
-    // What is walked to must be readable.
-    if (this.camera.zoom < READABLE) this.camera = { ...this.camera, zoom: 0.9 };
-    const { zoom } = this.camera;
-    const shift = (at: number, size: number, offset: number, room: number): number => {
-      const from = at * zoom + offset;
-      const to = from + size * zoom;
-      if (from < MARGIN) return offset + MARGIN - from;
-      return to > room - MARGIN ? offset + room - MARGIN - to : offset;
-    };
-    this.move({
-      zoom,
-      x: shift(box.x, box.width, this.camera.x, this.element.clientWidth),
-      y: shift(box.y, box.height, this.camera.y, this.element.clientHeight),
-    });
+    if (box) this.move(revealing(this.camera, box, this.window));
   }
 
   /** Moves the keyboard's place to an item, and the item into the window. */
@@ -146,7 +97,7 @@ export class GraphView {
   }
 
   private move(camera: Camera): boolean {
-    const next = this.bounded(camera);
+    const next = this.model ? bounded(camera, this.model.placed, this.window) : camera;
     const { x, y, zoom } = this.camera;
     if (next.x === x && next.y === y && next.zoom === zoom) return false;
     this.camera = next;
@@ -155,15 +106,8 @@ export class GraphView {
     return true;
   }
 
-  /** At least a corner of the graph stays in the window. */
-  private bounded({ zoom, x, y }: Camera): Camera {
-    if (!this.model) return { zoom, x, y };
-    const bound = (at: number, size: number, room: number): number => Math.min(room - 80, Math.max(80 - size * zoom, at));
-    return {
-      zoom,
-      x: bound(x, this.model.placed.width, this.element.clientWidth),
-      y: bound(y, this.model.placed.height, this.element.clientHeight),
-    };
+  private get window(): Size {
+    return { width: this.element.clientWidth, height: this.element.clientHeight };
   }
 
   private request(): void {
@@ -171,9 +115,11 @@ export class GraphView {
   }
 
   private draw(): void {
+    cancelAnimationFrame(this.frame);
     this.frame = 0;
     const { model } = this;
     if (!model) return;
+    const { visible, placed } = model;
     const { zoom, x, y } = this.camera;
     const readable = zoom >= READABLE;
     const left = (-x - 100) / zoom;
@@ -181,161 +127,41 @@ export class GraphView {
     const right = (this.element.clientWidth - x + 100) / zoom;
     const bottom = (this.element.clientHeight - y + 100) / zoom;
     const inside = (box: Box): boolean => box.x < right && box.x + box.width > left && box.y < bottom && box.y + box.height > top;
-    const shown = model.visible.items.filter((item) => {
+    const shown = visible.items.filter((item) => {
       // Where the keyboard is, and what is selected, is always in the document.
       if (item.id === this.active || item.id === model.selected) return true;
-      return readable && inside(model.placed.boxes.get(item.id)!);
+      return readable && inside(placed.boxes.get(item.id)!);
     });
     this.world.style.setProperty('transform', `translate(${x}px, ${y}px) scale(${zoom})`);
     this.element.classList.toggle('overview', !readable);
     const focused = this.active !== undefined && this.order.has(this.active) ? itemElementId(this.order.get(this.active)!) : undefined;
+    const edges = edgePaths(this.routes, top, bottom, model.selected);
+    const far = readable ? undefined : rectanglePaths(visible, placed, (item) => model.decide(item).ratio ?? 0);
     render(
-      html`<svg class="edges" width=${model.placed.width} height=${model.placed.height} aria-hidden="true">
-          ${this.edges(top, bottom)} ${readable ? nothing : this.rectangles()}
+      html`<svg class="edges" width=${placed.width} height=${placed.height} aria-hidden="true">
+          ${svg`<g><path class="edge" d=${edges.plain}></path><path class="edge touching" d=${edges.touching}></path></g>`}
+          ${far ? svg`<g><path class="far" d=${far.cards}></path><path class="far-cut" d=${far.cut}></path></g>` : nothing}
         </svg>
         ${repeat(
           shown,
           (item) => item.id,
-          (item) => this.card(item),
+          (item) =>
+            card({
+              item,
+              box: placed.boxes.get(item.id)!,
+              index: this.order.get(item.id)!,
+              items: visible.items.length,
+              decision: model.decide(item),
+              hasPolicy: model.hasPolicy,
+              override: model.overridden(item),
+              selected: item.id === model.selected,
+              active: item.id === this.active,
+            }),
         )}`,
       this.world,
     );
     if (focused === undefined) this.element.removeAttribute('aria-activedescendant');
     else this.element.setAttribute('aria-activedescendant', focused);
-  }
-
-  private edges(top: number, bottom: number): SVGTemplateResult {
-    const { visible, selected } = this.model!;
-    if (this.paths.size === 0 && visible.edges.length > 0) this.routeEdges();
-    let plain = '';
-    let touching = '';
-    visible.edges.forEach((edge, index) => {
-      const route = this.paths.get(String(index));
-      if (!route || route.top > bottom || route.bottom < top) return;
-      if (edge.from === selected || edge.to === selected) touching += route.path;
-      else plain += route.path;
-    });
-    return svg`<g><path class="edge" d=${plain}></path><path class="edge touching" d=${touching}></path></g>`;
-  }
-
-  private routeEdges(): void {
-    const { visible, placed } = this.model!;
-    const sorted = [...placed.boxes.values()].sort((a, b) => a.y - b.y);
-    visible.edges.forEach((edge, index) => {
-      const from = placed.boxes.get(edge.from)!;
-      const to = placed.boxes.get(edge.to)!;
-      // First box that begins below the source: those before it cannot stand between.
-      let low = 0;
-      let high = sorted.length;
-      while (low < high) {
-        const middle = (low + high) >> 1;
-        if (sorted[middle].y < from.y + from.height - 1) low = middle + 1;
-        else high = middle;
-      }
-      const between: Box[] = [];
-      for (let i = low; i < sorted.length && sorted[i].y < to.y; i++) between.push(sorted[i]);
-      this.paths.set(String(index), {
-        path: edgePath(from, to, between),
-        top: Math.min(from.y, to.y),
-        bottom: Math.max(from.y + from.height, to.y),
-      });
-    });
-  }
-
-  /** All cards as rectangles, and what is cut of them, in two paths. */
-  private rectangles(): SVGTemplateResult {
-    const { visible, placed, decide } = this.model!;
-    let cards = '';
-    let cut = '';
-    for (const item of visible.items) {
-      const box = placed.boxes.get(item.id)!;
-      cards += `M${box.x} ${box.y}h${box.width}v${box.height}h${-box.width}z`;
-      const ratio = decide(item).ratio ?? 0;
-      if (ratio > 0) cut += `M${box.x} ${box.y}h${box.width * ratio}v${box.height}h${-box.width * ratio}z`;
-    }
-    return svg`<g><path class="far" d=${cards}></path><path class="far-cut" d=${cut}></path></g>`;
-  }
-
-  private card(item: GraphItem): TemplateResult {
-    const { placed, decide, hasPolicy, overridden, selected, visible } = this.model!;
-    const box = placed.boxes.get(item.id)!;
-    const index = this.order.get(item.id)!;
-    const block = item.scope !== undefined;
-    const node = item.nodes[0];
-    const plain = !block && node.quantizable === undefined;
-    const decision = decide(item);
-    const override = overridden(item);
-    const classes = [
-      'card',
-      block ? 'block' : '',
-      plain ? 'plain' : '',
-      item.id === selected ? 'selected' : '',
-      item.id === this.active ? 'active' : '',
-      override ? 'overridden' : '',
-      hasPolicy && !decision.ratio ? 'whole' : '',
-    ];
-    return html`<div
-      role="treeitem"
-      id=${itemElementId(index)}
-      class=${classes.filter(Boolean).join(' ')}
-      data-item=${item.id}
-      aria-level=${item.depth + 1}
-      aria-posinset=${index + 1}
-      aria-setsize=${visible.items.length}
-      aria-selected=${item.id === selected ? 'true' : 'false'}
-      aria-expanded=${block ? 'false' : nothing}
-      title=${item.label}
-      ${customProperties({ '--x': `${box.x}px`, '--y': `${box.y}px`, '--w': `${box.width}px`, '--h': `${box.height}px` })}
-    >
-      <span class="hidden">${this.describe(item, decision, override)}</span>
-      ${plain ? html`<span class="name" aria-hidden="true">${node.opType}</span>` : this.cardFace(item, decision)}
-    </div>`;
-  }
-
-  private cardFace(item: GraphItem, { channels, ratio, bits }: Decision): TemplateResult {
-    const { hasPolicy } = this.model!;
-    const block = item.scope !== undefined;
-    const macs = item.nodes.every((node) => node.macs !== null) ? item.nodes.reduce((sum, node) => sum + node.macs!, 0) : undefined;
-    const changed = channels && channels.after !== channels.before;
-    const side = block
-      ? t('{0} layers', item.nodes.length)
-      : channels
-        ? changed
-          ? html`${channels.before}<span class="arrow">${ARROW}</span><b>${channels.after}</b>`
-          : t('{0} ch', channels.before)
-        : '';
-    const frozen = !block && item.nodes[0].notPrunable !== undefined;
-    return html`<div class="card-line" aria-hidden="true">
-        ${block ? html`<span class="chevron" data-toggle>▸</span>` : nothing}<span class="name long-name"><bdi>${item.label}</bdi></span>
-        <span class="side">${side}</span>
-      </div>
-      <div class="card-line" aria-hidden="true">
-        ${
-          hasPolicy
-            ? html`<span class="bar" ${customProperties({ '--share': ratio ?? 0 })}></span>
-              <span class="ratio">${ratio === undefined ? (frozen ? t('whole') : t('open')) : removed(ratio)}</span>
-              <span class=${bits ? 'bits' : 'bits float'}>${bits ? bitsRange(bits) : t('float')}</span>`
-            : html`<span class="what">${block ? '' : item.nodes[0].opType}</span>
-              <span class="side">${macs === undefined ? t('MACs unknown') : t('{0} MACs', count(macs))}</span>`
-        }
-      </div>`;
-  }
-
-  /** A card in words. */
-  private describe(item: GraphItem, { channels, ratio, bits }: Decision, override: string | undefined): string {
-    const node = item.nodes[0];
-    const parts = [item.label, item.scope === undefined ? node.opType : t('folded block of {0} layers', item.nodes.length)];
-    if (channels)
-      parts.push(
-        channels.after === channels.before
-          ? t('{0} channels', channels.before)
-          : t('{0} of {1} channels kept', channels.after, channels.before),
-      );
-    if (ratio !== undefined && ratio > 0) parts.push(t('{0} pruned', `${(ratio * 100).toFixed(0)} %`));
-    if (bits) parts.push(bitsRange(bits));
-    if (item.scope === undefined && node.notPrunable !== undefined && node.weights.length > 0) parts.push(t('not prunable'));
-    if (override) parts.push(t('override: {0}', override));
-    return parts.join(', ');
   }
 
   private itemAt(target: EventTarget | null): GraphItem | undefined {
@@ -417,7 +243,7 @@ export class GraphView {
     const { camera } = this;
     const pan = { ArrowUp: [0, 80], ArrowDown: [0, -80], ArrowLeft: [80, 0], ArrowRight: [-80, 0] }[event.key];
     if (event.shiftKey && pan) this.move({ ...camera, x: camera.x + pan[0], y: camera.y + pan[1] });
-    else if (pan) this.walk((this.neighbour(at, event.key) ?? at).id);
+    else if (pan) this.walk((neighbour(at, event.key, model.visible, model.placed) ?? at).id);
     else if (event.key === 'Home') this.walk(items[0].id);
     else if (event.key === 'End') this.walk(items[items.length - 1].id);
     else if (event.key === 'Enter') this.callbacks.select(at);
@@ -427,33 +253,5 @@ export class GraphView {
     else if (event.key === '0') this.overview();
     else return;
     event.preventDefault();
-  }
-
-  /** Down and up follow the edges; left and right go to the nearest card beside. */
-  private neighbour(from: GraphItem, key: string): GraphItem | undefined {
-    const { visible, placed } = this.model!;
-    const box = placed.boxes.get(from.id)!;
-    const distance = (id: string): number => {
-      const other = placed.boxes.get(id)!;
-      const across = other.x + other.width / 2 - box.x - box.width / 2;
-      const along = other.y + other.height / 2 - box.y - box.height / 2;
-      // What stands level counts as nearer than what is nearer but higher or lower.
-      return key === 'ArrowLeft' || key === 'ArrowRight' ? Math.abs(across) + 3 * Math.abs(along) : Math.hypot(across, along);
-    };
-    let ids: string[];
-    if (key === 'ArrowDown') ids = visible.edges.filter((edge) => edge.from === from.id).map((edge) => edge.to);
-    else if (key === 'ArrowUp') ids = visible.edges.filter((edge) => edge.to === from.id).map((edge) => edge.from);
-    else {
-      const sign = key === 'ArrowRight' ? 1 : -1;
-      ids = visible.items
-        .filter((item) => {
-          const other = placed.boxes.get(item.id)!;
-          const across = (other.x + other.width / 2 - box.x - box.width / 2) * sign;
-          return across > 8 && Math.abs(other.y + other.height / 2 - box.y - box.height / 2) <= across * 2;
-        })
-        .map((item) => item.id);
-    }
-    const nearest = ids.sort((a, b) => distance(a) - distance(b))[0];
-    return nearest === undefined ? undefined : visible.items[this.order.get(nearest)!];
   }
 }

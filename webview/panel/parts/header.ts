@@ -2,7 +2,7 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import type { Sensitivity } from '../../../src/protocol/layer-graph';
 import type { Phase } from '../../../src/protocol/run-events';
-import type { RunSnapshot, RunStatus } from '../../../src/protocol/run-summary';
+import type { RunSnapshot, RunStatus, RunSummary } from '../../../src/protocol/run-summary';
 import type { Actions } from '../actions';
 import { duration, percent } from '../figures';
 import { t } from '../l10n';
@@ -19,9 +19,10 @@ export function phaseText(phase: Phase): string {
   return words[phase];
 }
 
-/** @param paused true where a person stopped it, and nothing is wrong */
-export function statusText(status: RunStatus, paused = false): string {
-  if (status === 'interrupted' && paused) return t('Paused');
+/** A run in one word; one that a person paused or stopped is not called interrupted. */
+export function statusText({ status, paused, stopped }: Pick<RunSummary, 'status' | 'paused' | 'stopped'>): string {
+  if (paused) return t('Paused');
+  if (stopped) return t('Stopped');
   const words: Record<RunStatus, string> = {
     queued: t('Queued'),
     running: t('Running'),
@@ -59,10 +60,10 @@ export function runHeader(run: RunSnapshot, trusted: boolean, busy: ReadonlySet<
   };
   // One button in one place: the keyboard stays on it when the run is paused and goes on.
   const pauseOrResume = (): TemplateResult | typeof nothing => {
-    if (status === 'running' || status === 'queued')
+    if (running)
       return button(
-        busy.has('stopRun') ? t('Pausing…') : t('Pause'),
-        { type: 'stopRun', folder },
+        busy.has('pauseRun') ? t('Pausing…') : t('Pause'),
+        { type: 'pauseRun', folder },
         t('The run is paused.'),
         t('Pauses after the scoring in progress. Everything is on disk: the run can be resumed at any time, also after a restart.'),
       );
@@ -71,13 +72,22 @@ export function runHeader(run: RunSnapshot, trusted: boolean, busy: ReadonlySet<
         t('Resume'),
         { type: 'resumeRun', folder },
         t('The run goes on.'),
-        t('Goes on where the run was paused or broken off.'),
+        t('Goes on where the run was paused, stopped or broken off.'),
         !best,
       );
     return nothing;
   };
+  const stop = (): TemplateResult | typeof nothing =>
+    running || status === 'queued' || summary.paused
+      ? button(
+          busy.has('stopRun') ? t('Stopping…') : t('Stop'),
+          { type: 'stopRun', folder },
+          best ? t('The run is stopped. Its best so far can be exported.') : t('The run is stopped.'),
+          t('Ends the run after the scoring in progress and offers to export the best so far.'),
+        )
+      : nothing;
   return html`<header class="top">
-    <h1><span class="run-name" title=${folder}>${summary.name}</span> <span class=${`status ${summary.paused ? 'paused' : status}`}>${statusText(status, summary.paused)}</span></h1>
+    <h1><span class="run-name" title=${folder}>${summary.name}</span> <span class=${`status ${summary.paused || summary.stopped ? 'paused' : status}`}>${statusText(summary)}</span></h1>
     <dl class="facts">
       ${fact(t('method'), summary.method)}
       ${phase && status !== 'finished' ? fact(t('phase'), phaseText(phase)) : nothing}
@@ -112,6 +122,7 @@ export function runHeader(run: RunSnapshot, trusted: boolean, busy: ReadonlySet<
     </dl>
     <div class="buttons">
       ${pauseOrResume()}
+      ${stop()}
       ${
         best
           ? button(
