@@ -5,7 +5,8 @@ import type { Model } from '../onnx/model';
 import { GraphBuilder, type Value } from '../ops/builder';
 import { Random } from '../random';
 import { floatTensor, Session } from '../runtime/onnxruntime';
-import { type CalibrationInputs, channelSelections, SequentialPruner, type SequentialPrunerOptions } from './prune-sequence';
+import type { CalibrationInputs } from './layer-sampler';
+import { channelSelections, SequentialPruner, type SequentialPrunerOptions } from './prune-sequence';
 
 /**
  * Test networks in which half of each prunable layer's channels are copies of the other half (other sizes, same sign, so that
