@@ -184,7 +184,10 @@ async function compressModel(target: ModelTarget | undefined, services: Services
   if (target !== undefined && !model) return undefined;
   // A definition that has a config has answered the questions already.
   if (model?.configFile !== undefined) return startConfig(vscode.Uri.file(model.configFile), services);
-  const plan = await askCompression(model, (path) => services.worker.request('inspectModel', { path }));
+  const plan = await askCompression(model, {
+    inspect: (path) => services.worker.request('inspectModel', { path }),
+    methods: () => services.worker.request('listMethods', {}),
+  });
   if (!plan) return undefined;
   const uri = await writeConfig(plan);
   if (plan.start) return startConfig(uri, services);

@@ -4,6 +4,7 @@
  * Cancelling a request is JSON-RPC's own; progress of long ones comes as `progress` notifications with the caller's token.
  */
 import { NotificationType, RequestType } from 'vscode-jsonrpc';
+import type { MethodName } from './config';
 import type { ConfigProblem } from './config-file';
 import type { LayerGraph, Sensitivity } from './layer-graph';
 import type { FormulaProblem } from './reward/expression';
@@ -66,7 +67,7 @@ export type NoParams = Readonly<Record<string, never>>;
 
 export interface MethodInfo {
   /** As a config names it. */
-  readonly name: string;
+  readonly name: MethodName;
   readonly title: string;
   /** What it does, in one sentence. */
   readonly description: string;

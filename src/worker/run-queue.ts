@@ -217,7 +217,12 @@ export class RunQueue {
   }
 
   private report(run: LiveRun, error: unknown): void {
-    if (run.controller.signal.aborted) return;
+    const { signal } = run.controller;
+    if (signal.aborted) {
+      // While it was still being prepared, nobody wrote it down.
+      if (!run.builder.ended) run.builder.add(interruptionOf(signal));
+      return;
+    }
     const { message, stack } = error as Error;
     // A resumed run that is refused has written nothing; what it says must still reach the reader.
     if (!run.builder.ended) run.builder.add({ type: 'failed', reason: message, hint: (error as { hint?: string }).hint });

@@ -9,7 +9,7 @@ import { formatOf, loadAnyModel, modelHash } from '../engine/formats/registry';
 import { findChannelGroups } from '../engine/graph/channel-groups';
 import { layerGraph } from '../engine/graph/layer-graph';
 import { normalize } from '../engine/graph/passes/normalize';
-import { methods } from '../engine/methods/registry';
+import { findMethod } from '../engine/methods/registry';
 import { saveModel } from '../engine/onnx/file';
 import { runtimeVersion } from '../engine/runtime/onnxruntime';
 import { chooseData } from '../engine/search/choose-data';
@@ -24,7 +24,7 @@ import { cachedSensitivity } from '../engine/search/sensitivity-cache';
 import { writeSensitivityReport } from '../engine/search/sensitivity-report';
 import { readRunSnapshot } from '../engine/search/snapshot';
 import { trainBaseline } from '../engine/search/train-baseline';
-import { type Config, configSchema } from '../protocol/config';
+import { type Config, configSchema, METHOD_NAMES, type MethodName } from '../protocol/config';
 import { type ConfigProblem, parseConfigText } from '../protocol/config-file';
 import { durationText } from '../protocol/duration';
 import type { Sensitivity } from '../protocol/layer-graph';
@@ -44,6 +44,11 @@ export interface ThreadFiles {
   readonly actor?: string;
   readonly augment?: string;
   readonly sensitivity?: string;
+}
+
+function methodInfo(name: MethodName): messages.MethodInfo {
+  const { title, description, source } = findMethod(name);
+  return { name, title, description, source };
 }
 
 export class WorkerServer {
@@ -103,7 +108,7 @@ export class WorkerServer {
     );
     connection.onRequest(
       messages.listMethods,
-      serve(async () => methods.map(({ name, title, description, source }) => ({ name, title, description, source }))),
+      serve(async () => METHOD_NAMES.map(methodInfo)),
     );
     connection.onRequest(
       messages.listRuns,

@@ -1,8 +1,9 @@
 /** The extension as a person uses it: click the lens, follow the run in the panel, click a Pareto point, export. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cache, fakePython, freshWorkspace } from './prepare.mjs';
+import { removeFolder } from './remove-folder.mjs';
 import { startServer } from './server.mjs';
 import { openWindow, webview } from './window.mjs';
 
@@ -60,6 +61,6 @@ export async function useAsPerson({ development, home }) {
     );
   } finally {
     await server.stop();
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+    await removeFolder(folder);
   }
 }

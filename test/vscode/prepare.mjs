@@ -3,19 +3,24 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, cpSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 
 const here = dirname(fileURLToPath(import.meta.url));
 // Among the installed packages, so that neither git nor a formatter looks at it.
 export const cache = join(here, 'node_modules', '.cache');
 export const fakePython = join(here, 'fixtures', 'fake-python.mjs');
+/** What the suites learn of the interpreter that stands in for Python: its path, and on Windows what makes Node one. */
+export const fakePythonEnvironment =
+  process.platform === 'win32'
+    ? { ESPALIER_FAKE_PYTHON: process.execPath, NODE_OPTIONS: `--import=${pathToFileURL(fakePython).href}` }
+    : { ESPALIER_FAKE_PYTHON: fakePython };
 
 /** Bundles the suites and writes the model of the fixtures. */
 export async function prepare() {
   mkdirSync(cache, { recursive: true });
   await build({
-    entryPoints: ['suite/trusted.ts', 'suite/untrusted.ts', 'fixtures/write-model.ts'].map((path) => join(here, path)),
+    entryPoints: ['suite/trusted.ts', 'suite/untrusted.ts', 'suite/methods.ts', 'fixtures/write-model.ts'].map((path) => join(here, path)),
     outdir: cache,
     outbase: here,
     outExtension: { '.js': '.cjs' },

@@ -1,8 +1,9 @@
 /** What a window leaves behind and finds again: it is reloaded, closed and opened anew while a run is going. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cache, freshWorkspace } from './prepare.mjs';
+import { removeFolder } from './remove-folder.mjs';
 import { freshHome, startServer } from './server.mjs';
 import { notification, openWindow, webview } from './window.mjs';
 
@@ -149,6 +150,6 @@ export async function restartWindow({ development }) {
     throw new Error(`after "${notes.at(-1) ?? 'the start'}": ${error.message} (a picture of the window is in ${picture})`);
   } finally {
     await server.stop();
-    rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 300 });
+    await removeFolder(folder);
   }
 }

@@ -1,20 +1,23 @@
 /**
- * The extension in real VS Code: in the extension host (suite/), and from outside as a person uses it (person.mjs, restart.mjs, walkthrough.mjs).
- * Usage: node test/vscode/run.mjs [--only TEXT] [--suite trusted|untrusted|person|restart|walkthrough|vsix]
+ * The extension in real VS Code: in the extension host (suite/), and from outside as a person uses it (person.mjs, stop.mjs, restart.mjs, walkthrough.mjs).
+ * Usage: node test/vscode/run.mjs [--only TEXT] [--suite trusted|untrusted|methods|person|stop|restart|walkthrough|vsix]
  * Expects dist/ to be built. Prints each test; the exit code is 1 where any failed. The suite `vsix` runs only where it is named: it packs first.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ensureInstalled } from './install.mjs';
 import { cache, fakePython, freshWorkspace, prepare } from './prepare.mjs';
+import { removeFolder } from './remove-folder.mjs';
+import { printResults } from './results.mjs';
 import { SUITES } from './settings.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '..', '..');
-const SUITE_TIMEOUT = 600_000;
+/** For all tests of a suite: they have their own limits. */
+const SUITE_TIMEOUT = 1_800_000;
 
 const { values: options } = parseArgs({ options: { only: { type: 'string' }, suite: { type: 'string' } } });
 
@@ -56,21 +59,16 @@ async function runSuite(suite, settings) {
     if (failed) console.log(`${suite}: ${code}`);
   } finally {
     await server.stop();
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+    await removeFolder(folder);
   }
-  if (!existsSync(results)) {
+  const tests = printResults(suite, results, Date.now() - started);
+  if (!tests) {
+    counts.push({ name: suite, ok: false });
     console.log(`${suite}: no results; a picture of the window is in ${join(cache, `${suite}-failed.png`)}`);
     return false;
   }
-  const report = JSON.parse(readFileSync(results, 'utf8'));
-  rmSync(results);
-  counts.push(...report.results);
-  console.log(`\n${suite}: VS Code ${report.vscode}, Node ${report.node}, ${((Date.now() - started) / 1000).toFixed(0)} s`);
-  for (const { ok, name, milliseconds, note, error } of report.results) {
-    console.log(` ${ok ? '✓' : '✗'} ${name} (${milliseconds} ms)${note ? `: ${note}` : ''}`);
-    if (error) console.log(error.replace(/^/gm, '     '));
-  }
-  return !failed && report.results.every(({ ok }) => ok);
+  counts.push(...tests);
+  return !failed && tests.every(({ ok }) => ok);
 }
 
 /** One test from outside the window; `use` returns what it saw. */
@@ -90,6 +88,11 @@ async function runFromOutside(name, use) {
 
 /** As a person would: the extension from source, or installed from its package. */
 const runPerson = (name, from) => runFromOutside(name, async () => (await import('./person.mjs')).useAsPerson(from));
+
+const runStop = () =>
+  runFromOutside('a run paused, resumed and stopped in the panel, and its best so far exported', async () =>
+    (await import('./stop.mjs')).pauseAndStop({ development: root }),
+  );
 
 const runRestart = () =>
   runFromOutside('a window reloaded, closed and opened anew during a run', async () =>
@@ -118,12 +121,14 @@ await prepare();
 const suites = {
   trusted: () => runSuite('trusted', SUITES.trusted),
   untrusted: () => runSuite('untrusted', SUITES.untrusted),
+  methods: () => runSuite('methods', SUITES.methods),
   person: () => runPerson('a person, from the lens to the export', { development: root }),
+  stop: runStop,
   restart: runRestart,
   walkthrough: runWalkthrough,
   vsix: runVsix,
 };
-const chosen = options.suite ? [options.suite] : ['trusted', 'untrusted', 'person', 'restart', 'walkthrough'];
+const chosen = options.suite ? [options.suite] : ['trusted', 'untrusted', 'methods', 'person', 'stop', 'restart', 'walkthrough'];
 let ok = true;
 for (const name of chosen) {
   if (!suites[name]) throw new Error(`there is no suite ${name}; known: ${Object.keys(suites).join(', ')}`);

@@ -1,10 +1,11 @@
 /** VS Code's own web server, in a fresh home. */
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nodeBinary, vscodeFolder } from './install.mjs';
+import { removeFolder } from './remove-folder.mjs';
 import { SETTINGS } from './settings.mjs';
 
 const START_TIMEOUT = 60_000;
@@ -23,7 +24,7 @@ export function freshHome() {
   return {
     home,
     extensions: join(home, 'extensions'),
-    remove: () => rmSync(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }),
+    remove: () => removeFolder(home),
   };
 }
 
@@ -59,8 +60,8 @@ export async function startServer({ env = {}, settings = {}, home = freshHome(),
   }
   const stop = ({ keepHome = false } = {}) =>
     new Promise((resolve) => {
-      const finish = () => {
-        if (!keepHome) home.remove();
+      const finish = async () => {
+        if (!keepHome) await home.remove();
         resolve();
       };
       if (child.exitCode !== null || child.signalCode !== null) return finish();

@@ -17,6 +17,7 @@ export const SETTINGS = {
 /** Settings of each suite, over those of all. */
 export const SUITES = {
   trusted: {},
+  methods: {},
   untrusted: {
     'security.workspace.trust.enabled': true,
     'security.workspace.trust.startupPrompt': 'never',

@@ -1,8 +1,9 @@
 /** The walkthrough as a person follows it: four steps, of which the last ends with the demo network compressed. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cache, freshWorkspace } from './prepare.mjs';
+import { removeFolder } from './remove-folder.mjs';
 import { startServer } from './server.mjs';
 import { openWindow, webview } from './window.mjs';
 
@@ -66,6 +67,6 @@ export async function followWalkthrough({ development }) {
     throw new Error(`after "${notes.at(-1) ?? 'the start'}": ${error.message} (a picture of the window is in ${picture})`);
   } finally {
     await server.stop();
-    rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 300 });
+    await removeFolder(folder);
   }
 }

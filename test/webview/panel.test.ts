@@ -581,7 +581,7 @@ describe('accessibility', () => {
 
 describe('screenshots for the documentation', () => {
   const folder = fileURLToPath(new URL('../../docs/screenshots/', import.meta.url));
-  const wide = { width: 1320, height: 820 };
+  const wide = { width: 1400, height: 860 };
   for (const [name, options] of [
     ['panel-dark', { theme: 'dark', ...wide }],
     ['panel-light', { theme: 'light', ...wide }],

@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import * as vscode from 'vscode';
 import type { MethodName } from '../../protocol/config';
 import type { LayerGraph } from '../../protocol/layer-graph';
+import type { MethodInfo } from '../../protocol/worker-messages';
 import { HostProblem } from '../problems';
 import { countText } from '../runs/run-text';
 import { diskPath, findModels, pathFrom, requireTrust, shownPath } from '../workspace-files';
@@ -17,7 +18,7 @@ import {
   type GoalChoice,
   shareOfPercent,
 } from './choices';
-import { askText, pickOne, runSteps, type Step, type StepItem } from './quick-steps';
+import { askText, pickOne, runSteps, type Step, type StepItem, type StepPlace } from './quick-steps';
 
 /** What the flow knows of a model before it asks. */
 export interface ChosenModel {
@@ -54,13 +55,17 @@ export function modelOf(path: string): ChosenModel {
   return { path, folder: dirname(path), name };
 }
 
-/**
- * Asks for what is open and returns what to write and whether to start; undefined where the person left.
- * @param inspect reads a model, so that data and sizes fit and an unreadable file is said at once
- */
+/** What the questions need to know of the engine. */
+export interface CompressFacts {
+  /** Reads a model, so that data and sizes fit and an unreadable file is said at once. */
+  readonly inspect: (path: string) => Promise<LayerGraph>;
+  readonly methods: () => Promise<readonly MethodInfo[]>;
+}
+
+/** Asks for what is open and returns what to write and whether to start; undefined where the person left. */
 export async function askCompression(
   chosen: ChosenModel | undefined,
-  inspect: (path: string) => Promise<LayerGraph>,
+  { inspect, methods }: CompressFacts,
 ): Promise<CompressPlan | undefined> {
   requireTrust(vscode.l10n.t('A run'));
   const steps: Array<Step<State>> = [];
@@ -72,7 +77,7 @@ export async function askCompression(
       return askData({ ...state, graph }, place);
     },
     askGoal,
-    askMethod,
+    (state, place) => askMethod(state, place, methods()),
     askEffort,
     askStart,
   );
@@ -234,8 +239,8 @@ const askGoal: Step<State> = async (state, place) => {
   return { ...state, goal: { flops: shareOfPercent(flops)!, maxAccuracyDrop: shareOfPercent(drop)! } };
 };
 
-const askMethod: Step<State> = async (state, place) => {
-  const items: Array<StepItem<MethodName>> = [
+async function askMethod(state: State, place: StepPlace, methods: Promise<readonly MethodInfo[]>): Promise<State | 'back' | undefined> {
+  const recommended: Array<StepItem<MethodName>> = [
     {
       label: vscode.l10n.t('Two-stage PPO'),
       description: vscode.l10n.t('prunes, then quantises; learns from every layer it decides'),
@@ -253,9 +258,18 @@ const askMethod: Step<State> = async (state, place) => {
       value: 'uniform',
     },
   ];
+  const items = methods.then(
+    (all): Array<StepItem<MethodName>> => [
+      ...recommended,
+      { label: vscode.l10n.t('All the others'), kind: vscode.QuickPickItemKind.Separator },
+      ...all
+        .filter(({ name }) => !recommended.some(({ value }) => value === name))
+        .map(({ name, title, description }) => ({ label: title, description: name, detail: description, value: name })),
+    ],
+  );
   const method = await pickOne(place, vscode.l10n.t('Which method?'), items, (value) => value === (state.method ?? 'two-stage-ppo'));
   return method === undefined || method === 'back' ? method : { ...state, method };
-};
+}
 
 const askEffort: Step<State> = async (state, place) => {
   const text = (effort: EffortName): string => vscode.l10n.t('{0} episodes a stage', EFFORT_EPISODES[effort]);

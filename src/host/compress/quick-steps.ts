@@ -45,6 +45,7 @@ export async function pickOne<Value>(
     placeholder,
     ignoreFocusOut: true,
     matchOnDescription: true,
+    matchOnDetail: true,
   });
   if (place.step > 1) pick.buttons = [vscode.QuickInputButtons.Back];
   pick.busy = true;

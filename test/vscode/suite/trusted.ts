@@ -1,6 +1,6 @@
 /** In a trusted workspace: everything. */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as vscode from 'vscode';
 import type { RunStatus, RunSummary } from '../../../src/protocol/run-summary';
@@ -17,18 +17,38 @@ async function runOf(config: string, ...states: RunStatus[]): Promise<RunSummary
   );
 }
 
+/** How often the bundle is loaded to see what that takes. */
+const LOADS = 5;
+
+/** As little as a run can be. */
+const SMALL = {
+  data: { name: 'digits', digits: { train: 300, test: 200 } },
+  search: { episodes: 2, actors: 1, images: 100 },
+  pruning: { calibrationImages: 60, final: { calibrationImages: 60 } },
+  recovery: { epochs: 0 },
+  quantization: { epochs: 0 },
+};
+
 export const run = (): Promise<void> =>
   runTests({
     'activation takes under 50 ms of the host, and starts no worker': async () => {
       const { worker, activationMilliseconds } = await api();
       assert.equal(worker.pid, undefined);
-      // The bundle is read once more, beside the one in use: what loading it takes cannot be asked for later.
-      const bundle = join(extension().extensionPath, 'dist', 'extension.js');
+      const inDist = (name: string): string => join(extension().extensionPath, 'dist', name);
+      // Nothing is loaded before it is needed: configs, with their schema, come later.
+      assert.equal(require.cache[inDist('config-language.js')], undefined);
+      // The bundle is read again, beside the one in use: what loading it took cannot be asked for later. The best of some
+      // tries is what loading costs; the others tell how busy the machine was.
+      const bundle = inDist('extension.js');
       const used = require.cache[bundle];
-      delete require.cache[bundle];
-      const start = performance.now();
-      require(bundle);
-      const load = performance.now() - start;
+      assert.ok(used, 'the bundle in use');
+      let load = Number.POSITIVE_INFINITY;
+      for (let i = 0; i < LOADS; i++) {
+        delete require.cache[bundle];
+        const start = performance.now();
+        require(bundle);
+        load = Math.min(load, performance.now() - start);
+      }
       require.cache[bundle] = used;
       assert.ok(load + activationMilliseconds < 50, `${load.toFixed(1)} ms to load, ${activationMilliseconds.toFixed(1)} ms to activate`);
       return `${load.toFixed(1)} ms to load, ${activationMilliseconds.toFixed(1)} ms to activate`;
@@ -236,7 +256,7 @@ export const run = (): Promise<void> =>
       assert.match(reportText('load exported.onnx.md') ?? '', /np\.zeros\(\[1, 1, 28, 28\]/);
     },
 
-    'stop, and resume': async () => {
+    'pause, and resume': async () => {
       const { runs } = await api();
       await vscode.commands.executeCommand('espalier.runConfig', inWorkspace('long.espalier.json'));
       const started = await eventually(
@@ -244,16 +264,15 @@ export const run = (): Promise<void> =>
         () => runs.runs.find((r) => r.configPath === inWorkspace('long.espalier.json').fsPath && r.status === 'running' && r.episode > 0),
         90,
       );
-      await vscode.commands.executeCommand('espalier.stopRun', { folder: started.folder });
-      const stopped = runs.run(started.folder)!;
-      assert.equal(stopped.status, 'interrupted');
-      assert.equal(stopped.resumable, true);
+      await vscode.commands.executeCommand('espalier.pauseRun', { folder: started.folder });
+      const paused = runs.run(started.folder)!;
+      assert.deepEqual([paused.status, paused.paused, paused.stopped, paused.resumable], ['interrupted', true, undefined, true]);
       await vscode.commands.executeCommand('espalier.resumeRun', { folder: started.folder });
       await eventually(
         'further episodes',
         () => {
           const resumed = runs.run(started.folder)!;
-          return resumed.status === 'running' && resumed.episode > stopped.episode ? true : undefined;
+          return resumed.status === 'running' && resumed.episode > paused.episode ? true : undefined;
         },
         90,
       );
@@ -267,7 +286,8 @@ export const run = (): Promise<void> =>
       const dead = await eventually('interrupted', () =>
         runs.run(running.folder)?.status === 'interrupted' ? runs.run(running.folder) : undefined,
       );
-      assert.match(dead.reason ?? '', /SIGKILL/);
+      // Windows knows no signals: there a killed process has exit code 1.
+      assert.match(dead.reason ?? '', process.platform === 'win32' ? /exit code 1/ : /SIGKILL/);
       assert.equal(dead.resumable, true);
       await vscode.commands.executeCommand('espalier.resumeRun', { folder: running.folder });
       await eventually(
@@ -279,15 +299,61 @@ export const run = (): Promise<void> =>
         90,
       );
       assert.notEqual(worker.pid, pid);
-      await vscode.commands.executeCommand('espalier.stopRun', { folder: running.folder });
     },
 
-    'tasks of type espalier': async () => {
-      const tasks = await vscode.tasks.fetchTasks({ type: 'espalier' });
-      assert.ok(
-        tasks.some(({ definition }) => definition['config'] === 'net.espalier.json'),
-        tasks.map(({ name }) => name).join(),
+    'stop ends a run for good, and its best so far can be exported': async () => {
+      const { runs } = await api();
+      const [running] = runs.active;
+      const ends: RunSummary[] = [];
+      const listening = runs.onDidEnd(({ run }) => ends.push(run));
+      await vscode.commands.executeCommand('espalier.stopRun', { folder: running.folder });
+      listening.dispose();
+      const stopped = runs.run(running.folder)!;
+      assert.deepEqual([stopped.status, stopped.paused, stopped.stopped], ['interrupted', undefined, true]);
+      assert.deepEqual(
+        ends.map(({ folder, stopped: told }) => [folder, told]),
+        [[running.folder, true]],
       );
+      const to = inWorkspace('best-so-far.onnx').fsPath;
+      await vscode.commands.executeCommand('espalier.exportModel', { folder: running.folder }, stopped.best!.id, to);
+      assert.ok(existsSync(to));
+      // Also after a restart nobody takes it for broken off: its journal says so.
+      await runs.refresh();
+      assert.equal(runs.run(running.folder)?.stopped, true);
+    },
+
+    'tasks: those of the provider and of tasks.json run the command line to its end': async () => {
+      const config = { model: 'small.onnx', ...SMALL };
+      for (const name of ['task', 'named']) writeFileSync(inWorkspace(`${name}.espalier.json`).fsPath, JSON.stringify(config));
+      mkdirSync(inWorkspace('.vscode').fsPath, { recursive: true });
+      const named = { type: 'espalier', config: 'named.espalier.json', label: 'compress by name' };
+      writeFileSync(inWorkspace('.vscode', 'tasks.json').fsPath, JSON.stringify({ version: '2.0.0', tasks: [named] }));
+      const task = (suits: (task: vscode.Task) => boolean): Promise<vscode.Task> =>
+        eventually('task', async () => (await vscode.tasks.fetchTasks({ type: 'espalier' })).find(suits));
+      const found = [
+        await task(({ name, definition }) => name === 'compress task.espalier.json' && definition['config'] === 'task.espalier.json'),
+        await task(({ name }) => name === named.label),
+      ];
+      const folders = inWorkspace('.espalier', 'runs').fsPath;
+      const { runs } = await api();
+      for (const each of found) {
+        const before = new Set(existsSync(folders) ? readdirSync(folders) : []);
+        const ended = new Promise<number | undefined>((resolve) => {
+          const listening = vscode.tasks.onDidEndTaskProcess(({ execution, exitCode }) => {
+            if (execution.task.name !== each.name) return;
+            listening.dispose();
+            resolve(exitCode);
+          });
+        });
+        await vscode.tasks.executeTask(each);
+        assert.equal(await ended, 0, each.name);
+        const [made] = readdirSync(folders).filter((name) => !before.has(name) && !name.startsWith('.'));
+        for (const file of ['report.md', 'journal.jsonl', 'best'])
+          assert.ok(existsSync(join(folders, made, file)), `${each.name}: ${file}`);
+        // The editor's own list has it too.
+        await runs.refresh();
+        assert.equal(runs.run(join(folders, made))?.status, 'finished');
+      }
     },
 
     'a missing interpreter is named': async () => {

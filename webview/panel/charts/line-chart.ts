@@ -27,12 +27,13 @@ export interface LineChart {
   readonly rightTicks?: AxisTicks;
   /** Places along x where another stage begins, with its name. */
   readonly stages?: ReadonlyArray<{ readonly at: number; readonly name: string }>;
+  /** True: low, with few ticks up its side. */
   readonly compact?: boolean;
 }
 
 export function lineChart(chart: LineChart): TemplateResult {
   const { width, height, series } = chart;
-  const frame: Frame = { width, height, left: 44, right: chart.rightTicks ? 40 : 14, top: 16, bottom: chart.compact ? 20 : 36 };
+  const frame: Frame = { width, height, left: 44, right: chart.rightTicks ? 40 : 14, top: 16, bottom: 36 };
   const { x0, x1, y0, y1 } = plotArea(frame);
   const length = Math.max(1, ...series.map((line) => line.values.length));
   const left = series.filter((line) => !line.right).flatMap((line) => line.values.filter((value) => value !== null));
@@ -56,7 +57,7 @@ export function lineChart(chart: LineChart): TemplateResult {
       frame,
       x,
       y,
-      { at: ticks(0, length - 1, 5).filter(Number.isInteger), text: String, name: chart.compact ? undefined : chart.xName },
+      { at: ticks(0, length - 1, 5).filter(Number.isInteger), text: String, name: chart.xName },
       { at: ticks(...y.domain, chart.compact ? 2 : 4), text: chart.text },
     )}
     ${chart.rightTicks?.at.map(

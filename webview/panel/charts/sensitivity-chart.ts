@@ -10,6 +10,8 @@ export interface SensitivityChart {
   readonly width: number;
   readonly height: number;
   readonly baseline: number;
+  /** What runs up: 'accuracy', or another measure. */
+  readonly name: string;
   readonly ratio: readonly GroupSensitivity[];
   readonly bits?: LayerSensitivity;
   /** What the policy shown chose. */
@@ -27,7 +29,7 @@ function describe({ ratio, bits, baseline }: SensitivityChart): string {
 
 export function sensitivityChart(chart: SensitivityChart): TemplateResult {
   const { width, height, baseline, chosenRatio, chosenBits } = chart;
-  const frame: Frame = { width, height, left: 44, right: 14, top: 20, bottom: chart.bits ? 34 : 22 };
+  const frame: Frame = { width, height, left: 44, right: 14, top: 36, bottom: chart.bits ? 34 : 22 };
   const { x0, x1, y0, y1 } = plotArea(frame);
   const ratioPoints = chart.ratio.flatMap((curve) => curve.points);
   const bitPoints = [...(chart.bits?.points ?? [])].sort((a, b) => b.bits - a.bits);
@@ -57,6 +59,7 @@ export function sensitivityChart(chart: SensitivityChart): TemplateResult {
       { at: ratioPoints.length > 0 ? [0, 0.3, 0.6, 0.9] : [], text: (value) => percent(value, 0) },
       { at: ticks(low, high, 4), text: (value) => percent(value, high - low < 0.04 ? 1 : 0) },
     )}
+    <text class="axis-name" x="0" y="11" aria-hidden="true">${chart.name}</text>
     ${bitPoints.length > 0 ? bitTicks.map((bits) => svg`<text class="tick bits" x=${xBits(bits)} y=${y0 + (ratioPoints.length > 0 ? 29 : 15)} text-anchor="middle" aria-hidden="true">${bitsText(bits)}</text>`) : nothing}
     <line class="original" x1=${x0} x2=${x1} y1=${y(baseline)} y2=${y(baseline)}></line>
     ${marks.map(

@@ -32,7 +32,7 @@ const row = (name: string, value: TemplateResult | string, title?: string): Temp
 /** Nothing selected: the model as a whole. */
 export function modelDetails({ graph }: DetailsModel): TemplateResult {
   const values = (list: LayerGraph['inputs']) =>
-    html`${list.map((value) => html`<div>${value.name} <span class="dim">${shapeText(value.shape)}</span></div>`)}`;
+    html`${list.map((value) => html`<div>${value.name}: <span class="dim">${shapeText(value.shape)}</span></div>`)}`;
   return html`<section aria-labelledby="model-title">
     <h2 id="model-title">${t('Model')}</h2>
     <dl class="rows">
@@ -130,6 +130,8 @@ export function layerDetails(node: LayerNode, scope: string | undefined, model: 
     }`;
 }
 
+const measureName = (measure: Sensitivity['measure']): string => (measure === 'accuracy' ? t('accuracy') : t('agreement'));
+
 const measuredText = (measure: Sensitivity['measure'], images: string): string =>
   measure === 'accuracy'
     ? t('Accuracy with this alone changed, on {0} images.', images)
@@ -157,7 +159,8 @@ function sensitivitySection(node: LayerNode, model: DetailsModel, actions: Actio
       known && sensitivity
         ? html`${sensitivityChart({
             width,
-            height: 148,
+            height: 164,
+            name: measureName(sensitivity.measure),
             baseline: sensitivity.baseline,
             ratio: curves.ratio,
             bits: curves.bits,
@@ -192,7 +195,7 @@ function choicesSection(node: LayerNode, { run, index, width }: DetailsModel): T
     <h3 id="choices-title">${t("The agent's choices")}</h3>
     ${lineChart({
       width,
-      height: 104,
+      height: 118,
       label: t(
         'Choices over {0} episodes; last: {1}, {2}',
         episodes.length,

@@ -109,5 +109,5 @@ export function overrideControls(
         : configName
           ? t('Written to {0}, used by the next run.', configName)
           : t('Written to a new config, used by the next run.')
-    } <button class="link" @click=${actions.openConfig}>${t('Open config')}</button></p>`;
+    } ${configName ? html`<button class="link" @click=${actions.openConfig}>${t('Open config')}</button>` : nothing}</p>`;
 }

@@ -1,0 +1,64 @@
+/** Pause, Resume and Stop, as a person presses them in the panel; then the best so far is exported from the offer. */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { cache, freshWorkspace } from './prepare.mjs';
+import { removeFolder } from './remove-folder.mjs';
+import { startServer } from './server.mjs';
+import { notification, openWindow, webview } from './window.mjs';
+
+const PATIENCE = 90_000;
+
+/**
+ * @param development folder of the extension to load from source
+ * @returns what was seen, for the log
+ */
+export async function pauseAndStop({ development }) {
+  const folder = freshWorkspace();
+  const server = await startServer();
+  const notes = [];
+  let page;
+  try {
+    const window = await openWindow(server, { folder, development });
+    page = window.page;
+    const panel = webview(page);
+    const press = (name) => panel.getByRole('button', { name, exact: true }).click({ timeout: PATIENCE });
+    const status = (text) => panel.locator('header .status', { hasText: text }).waitFor({ timeout: PATIENCE });
+    await page.locator('.explorer-viewlet .monaco-list-row', { hasText: 'long.espalier.json' }).dblclick({ timeout: PATIENCE });
+    await page.locator('.codelens-decoration a', { hasText: /^\s*Run$/ }).click({ timeout: PATIENCE });
+    await panel.locator('.pareto .front-point').first().waitFor({ timeout: PATIENCE });
+    await press('Pause');
+    await status('Paused');
+    assert.equal(await panel.getByRole('button', { name: 'Pause', exact: true }).count(), 0);
+    notes.push('paused');
+    await press('Resume');
+    await status('Running');
+    notes.push('resumed');
+    await press('Stop');
+    await status('Stopped');
+    await panel.locator('.banner.info', { hasText: 'The best candidate so far' }).waitFor({ timeout: PATIENCE });
+    notes.push('stopped');
+
+    const offer = await notification(page, 'small is stopped. Its best so far:', PATIENCE);
+    await offer.locator('.monaco-button', { hasText: 'Export…' }).click({ timeout: PATIENCE });
+    const file = join(folder, 'small-compressed.onnx');
+    await page.waitForFunction(
+      (wanted) => [...document.querySelectorAll('.quick-input-widget input')].some(({ value }) => value === wanted),
+      file,
+      { timeout: PATIENCE },
+    );
+    await page.keyboard.press('Enter');
+    await page.locator('.tab', { hasText: 'load small-compressed.onnx.md' }).waitFor({ timeout: PATIENCE });
+    assert.ok(existsSync(file), 'the export is on disk');
+    notes.push('its best so far is exported');
+    await window.browser.close();
+    return notes;
+  } catch (error) {
+    const picture = join(cache, 'stop-failed.png');
+    await page?.screenshot({ path: picture }).catch(() => undefined);
+    throw new Error(`after "${notes.at(-1) ?? 'the start'}": ${error.message} (a picture of the window is in ${picture})`);
+  } finally {
+    await server.stop();
+    await removeFolder(folder);
+  }
+}
