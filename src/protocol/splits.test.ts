@@ -11,7 +11,7 @@ describe('default splits', () => {
         search: { set: 'train', from: 55_000, to: 60_000 },
         report: { set: 'test', from: 0, to: 10_000 },
         train: { set: 'train', from: 0, to: 55_000 },
-        calibration: { set: 'train', from: 0, to: 2000 },
+        calibration: { set: 'train', from: 0, to: 8000 },
       },
       problems: [],
     });

@@ -22,7 +22,7 @@ export interface ResolvedSplits {
   readonly problems: readonly string[];
 }
 
-const CALIBRATION_IMAGES = 2000;
+const CALIBRATION_IMAGES = 8000;
 /** Fewer images than these in the first half of a lone test set are not parted further: each part would say too little. */
 const FEWEST_PARTED = 80;
 

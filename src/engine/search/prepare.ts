@@ -56,6 +56,8 @@ export interface PreparedData {
   readonly report: ScoringSet;
   /** Training samples for reconstruction and ranges; candidates are reconstructed on the first `pruning.calibrationImages` of them. */
   readonly calibration: SampleSet;
+  /** The same and more, for what is done once: the chosen policy's reconstruction. */
+  readonly finalCalibration: SampleSet;
   /** Samples for fine-tuning; absent where there are none with labels and none to distil on. */
   readonly train?: Split;
 }
@@ -144,12 +146,6 @@ async function prepareData(
     'search',
   );
   const report = splits.report ? pick(splits.report, 'report') : search;
-  const calibrationSplit = splits.calibration ?? splits.search;
-  const calibration = firstRows(
-    pick(calibrationSplit, 'calibration'),
-    Math.max(config.pruning.calibrationImages, config.pruning.final.calibrationImages),
-  );
-
   const classes = await countClasses(model, any, options);
   // One score says yes or no: two classes.
   if (any.labels && any.classes !== undefined && any.classes > Math.max(2, classes)) {
@@ -164,7 +160,14 @@ async function prepareData(
   const normalization = await chooseNormalization(config, model, source, probe, options, notes);
   const scoring = async (split: Split): Promise<ScoringSet> => judge.scoringSet(split, await materialize(split, normalization));
   const searchSet = await scoring(search);
-  notes.push(...splitNotes(splits, calibration.rows.length, labelled));
+  const { calibrationImages, final } = config.pruning;
+  const affordable = Math.floor(CALIBRATION_BYTES / (4 * elementCount(any.shape)));
+  const most = Math.max(calibrationImages, Math.min(CALIBRATION_SAMPLES, affordable));
+  const finalCalibration = await materialize(
+    firstRows(pick(splits.calibration ?? splits.search, 'calibration'), Math.max(most, Math.min(final.calibrationImages, affordable))),
+    normalization,
+  );
+  notes.push(...splitNotes(splits, finalCalibration.count, labelled));
   return {
     name: source.name,
     shape: any.shape,
@@ -180,7 +183,8 @@ async function prepareData(
     augmentation: config.data.augmentation,
     search: searchSet,
     report: report === search ? searchSet : await scoring(report),
-    calibration: await materialize(calibration, normalization),
+    calibration: firstSamples(finalCalibration, most),
+    finalCalibration,
     train: splits.train && pick(splits.train, 'train'),
   };
 }
@@ -229,6 +233,10 @@ async function countClasses(model: Model, dataset: Dataset, options: PrepareOpti
 
 /** Samples on which the usual normalisations are tried. */
 const PROBE = 500;
+/** Samples that ranges and statistics are taken from, unless candidates are reconstructed on more. */
+const CALIBRATION_SAMPLES = 2000;
+/** Memory that samples for reconstruction may take; large images are fewer. */
+const CALIBRATION_BYTES = 512 << 20;
 /** Fewer held-out samples than these are too few to try them on. */
 const FEW_SAMPLES = 200;
 /** Data sets of grey images, whose normalisation no colours have. */

@@ -151,12 +151,12 @@ async function buildFinal(
   scores: ReadonlyMap<string, Float64Array> | undefined,
 ): Promise<Uint8Array> {
   const { final, calibrationImages, positions, reconstruct, refit, selection } = config.pruning;
-  const { calibration, search } = prepared.data;
+  const { finalCalibration, search } = prepared.data;
   if (!reconstruct || (final.calibrationImages <= calibrationImages && final.positions <= positions)) return quick;
   const actor = new CompressionActor({
     model: modelBytes(prepared.model),
     scoring: search,
-    calibration: firstSamples(calibration, final.calibrationImages),
+    calibration: firstSamples(finalCalibration, final.calibrationImages),
     pruning: { selection, scores, reconstruct, refit, positions: final.positions, seed: config.seed },
   });
   try {

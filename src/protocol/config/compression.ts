@@ -52,8 +52,10 @@ export const pruningSchema = z
     positions: wholeAtLeast(1).default(10).describe('Places sampled in each image.'),
     final: z
       .strictObject({
-        calibrationImages: wholeAtLeast(1).default(2000).describe('Images that the chosen policy is reconstructed on.'),
-        positions: wholeAtLeast(1).default(25).describe('Places sampled in each of them.'),
+        calibrationImages: wholeAtLeast(1)
+          .default(8000)
+          .describe('Images that the chosen policy is reconstructed on; fewer where they would take more than 512 MB.'),
+        positions: wholeAtLeast(1).default(10).describe('Places sampled in each of them.'),
       })
       .prefault({})
       .describe('The policy that is chosen in the end is built once more with more samples than candidates are scored with.'),
