@@ -1,12 +1,11 @@
 /** Stage 2: the agent picks each layer's weight bits under a byte budget. */
 import { absoluteBudget } from '../../protocol/config';
-import type { Candidate, ModelCost, Policy } from '../../protocol/policy';
+import type { ModelCost, Policy } from '../../protocol/policy';
 import { BatchPipeline } from '../data/batches';
 import { UserError } from '../errors';
 import { countCosts } from '../graph/costs';
 import { inferTypes } from '../graph/infer';
 import { type Layer, quantizableLayers } from '../graph/layers';
-import { methodOfStage } from '../methods/registry';
 import { modelBytes } from '../onnx/file';
 import type { Model } from '../onnx/model';
 import { storedBytes } from '../quantization/quantizers';
@@ -14,11 +13,11 @@ import { Random } from '../random';
 import type { TuningBatch } from './actor';
 import { createActorPool } from './actor-pool';
 import { writeFileAtomic } from './atomic-file';
+import { bitStage } from './bit-stage';
 import { bitChoices } from './choices';
 import { layerFeatures } from './layer-features';
-import { QuantizeEnvironment } from './quantize-environment';
 import type { RunContext } from './run-context';
-import { type StageDefinition, type StageResult, searchStage } from './search-stage';
+import { type StageResult, searchStage } from './search-stage';
 
 export interface QuantizeStageResult extends StageResult {
   /** Bits of every quantised layer, those the config fixes included. */
@@ -82,53 +81,30 @@ export async function quantizeStage(context: RunContext, model: Model, pruned: P
     config.search.actors,
     context.threads?.actor,
   );
-  const share = ceiling / open.reduce((a, l) => a + bytesOf(l, 8), 0);
-  const free = methodOfStage(config.method.name, 'quantize').bounds === 'free';
-  const spent = (bits: readonly number[]): number => open.reduce((a, l, i) => a + bytesOf(l, bits[i]), 0) / ceiling;
-  const definition: StageDefinition = {
-    stage: 'quantize',
-    problem: {
-      // Most bits first: the layer as it is.
-      levels: open.map((l) => l.bits.map((_, i) => 1 - i / (l.bits.length - 1))),
-      relativeCost: (actions) => spent(actions.map((a, i) => bitsAt(open[i], a))),
-    },
-    ...(free && { relativeCost: (policy: Policy) => spent(open.map((l) => policy.bits[l.layer.name] ?? mostBits[l.layer.name])) }),
-    rewardText: config.reward.quantize,
-    uniformAction: uniformFraction(open, ceiling, bytesOf) ?? share,
-    rankByAccuracy: false,
+  const definition = bitStage({
+    config,
+    layers: open.map((l, i) => ({
+      name: l.layer.name,
+      bits: l.bits,
+      bytes: (b) => bytesOf(l, b),
+      features: layerFeatures(l.layer, i),
+    })),
+    ceiling,
+    rest,
+    decided: { ...pruned, bits: fixedBits },
     cost,
-    makeEnvironment: (actor, scorer) =>
-      new QuantizeEnvironment({
-        layers: open.map((l, i) => ({
-          name: l.layer.name,
-          bits: l.bits,
-          bytes: (b) => bytesOf(l, b),
-          features: layerFeatures(l.layer, i),
-        })),
-        ceiling: free ? undefined : ceiling,
-        evaluate: (bits) => {
-          const policy: Policy = { ...pruned, bits: { ...fixedBits, ...bits } };
-          const step = Object.keys(bits).length;
-          const partial = step < open.length;
-          const key = `quantize:${Object.entries(bits)
-            .map(([n, b]) => `${n}=${b}`)
-            .join(',')}`;
-          return scorer.score(key, policy, partial, step - 1, actor, async () => {
-            const { accuracy } = await pool.run({ kind: 'quantize', bits: decidedBits(policy), tune: !partial }, actor);
-            return { accuracy: accuracy! };
-          });
-        },
-      }),
-    // One byte is left for rounding.
-    excess: (candidate: Candidate) => Math.max(0, candidate.cost.weightBytes / (ceiling + rest + 1) - 1),
-    keep: async (candidate: Candidate, path: string) => {
+    measure: async (policy, partial, actor) => {
+      const { accuracy } = await pool.run({ kind: 'quantize', bits: decidedBits(policy), tune: !partial }, actor);
+      return accuracy!;
+    },
+    keep: async (candidate, path) => {
       const { model: written } = await pool.run(
         { kind: 'export', bits: decidedBits(candidate.policy) },
         candidate.episode % config.search.actors,
       );
       writeFileAtomic(path, written!);
     },
-  };
+  });
   try {
     const result = await searchStage(context, definition);
     return { ...result, bits: result.best?.policy.bits ?? { ...fixedBits, ...mostBits } };
@@ -139,25 +115,6 @@ export async function quantizeStage(context: RunContext, model: Model, pruned: P
 
 const weightCount = (model: Model, layer: Layer): number => model.graph.initializers.get(layer.weight)!.size;
 const hasZeros = (model: Model, layer: Layer): boolean => model.graph.initializers.get(layer.weight)!.floats().includes(0);
-
-interface Open {
-  readonly layer: Layer;
-  readonly bits: readonly number[];
-}
-
-/** Bits at an action, a fraction of the layer's own range. */
-const bitsAt = ({ bits }: { readonly bits: readonly number[] }, action: number): number =>
-  Math.round(bits[0] + action * (bits[bits.length - 1] - bits[0]));
-
-/** The one action that takes as many bits as the budget allows when it is the same for every layer. */
-function uniformFraction<T extends Open>(open: readonly T[], ceiling: number, bytesOf: (l: T, bits: number) => number): number | undefined {
-  for (let step = 100; step >= 0; step--) {
-    const action = step / 100;
-    const bytes = open.reduce((a, l) => a + bytesOf(l, bitsAt(l, action)), 0);
-    if (bytes <= ceiling) return action;
-  }
-  return undefined;
-}
 
 /** The batches that every complete bit policy is tuned on before it is scored. */
 async function tuningBatches({ config, prepared }: RunContext): Promise<TuningBatch[] | undefined> {
