@@ -1,8 +1,11 @@
 /** Every method in the registry is held to the same contract, on a pruning problem that takes no time. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type Config, type ConfigInput, configSchema, METHOD_NAMES } from '../../protocol/config';
 import { keptChannels } from '../search/width-stage';
 import { cacpTargets } from './cacp';
+import type { Method } from './method';
 import { findMethod, methods } from './registry';
 import { withMethodSettings } from './settings';
 import { groups, macsOf, type Played, play } from './testing/width-problem';
@@ -25,6 +28,23 @@ const SEARCHES: ReadonlySet<string> = new Set([
 
 test('a config may name every method there is, and no other', () => {
   expect(methods.map((m) => m.name).sort()).toEqual([...METHOD_NAMES].sort());
+});
+
+/** Where the methods of each kind are held to what they keep; `bit-methods.test.ts` is for all of them, in stage 2. */
+const SUITES: Readonly<Record<NonNullable<Method['space']>, string>> = {
+  widths: 'methods.test.ts',
+  weights: 'mask-methods.test.ts',
+  filters: 'filter-methods.test.ts',
+  student: 'student-methods.test.ts',
+  rows: 'row-methods.test.ts',
+  tickets: '../../../test/runs/tickets.test.ts',
+  codes: '../../../test/runs/tickets.test.ts',
+};
+
+test.each(methods.map((m) => [m.name, m.space ?? 'widths'] as const))('%s has a suite of its kind: %s', (name, space) => {
+  const suite = readFileSync(join(__dirname, SUITES[space]), 'utf8');
+  // By its kind, or where a kind takes whole runs, by name.
+  expect(suite).toMatch(new RegExp(`=== '${space}'|describe\\('${name}'`));
 });
 
 /** Methods that decide widths; those that decide something else have suites of their own beside this one. */
