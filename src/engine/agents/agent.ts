@@ -80,20 +80,6 @@ export interface UpdateDiagnostics {
   readonly qMean: number;
 }
 
-/** For algorithms to put their own figures over. */
-export const NO_FIGURES: UpdateDiagnostics = {
-  criticLoss: Number.NaN,
-  actorLoss: Number.NaN,
-  approxKl: Number.NaN,
-  clipFraction: Number.NaN,
-  explainedVariance: Number.NaN,
-  entropy: Number.NaN,
-  qMean: Number.NaN,
-};
-
-/** The step after a transition; after a last one a stand-in, whose value is multiplied by 1 − done = 0. */
-export const stepAfter = ({ next, observation, bounds }: Transition): Step => next ?? { observation, bounds };
-
 /** Plain data from which an agent goes on exactly where it was. */
 export type AgentState = { readonly [key: string]: unknown };
 

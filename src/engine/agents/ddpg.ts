@@ -4,24 +4,13 @@
  */
 import { Random } from '../random';
 import { ActorCritic, type ActorCriticState, criticRows } from './actor-critic';
-import {
-  type Action,
-  type ActionBounds,
-  type Agent,
-  type AgentState,
-  NO_FIGURES,
-  type Observation,
-  type RewardFunction,
-  type Step,
-  stepAfter,
-  type Transition,
-  type UpdateDiagnostics,
-} from './agent';
+import type { Action, ActionBounds, Agent, AgentState, Observation, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent';
 import { checkAlgorithm, checkObservation, checkSizes, finiteReward } from './checks';
 import { fromFraction, type NoiseSchedule, noiseAfter, truncatedNormal } from './exploration';
 import { backward, forward, outputOf, packed, sigmoid } from './mlp-math';
 import type { Mlp } from './networks';
-import { Replay } from './replay';
+import { NO_FIGURES } from './no-figures';
+import { Replay, stepAfter } from './replay';
 import { average, explainedVariance, movedAverage } from './statistics';
 
 export interface DdpgOptions {

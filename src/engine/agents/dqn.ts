@@ -5,23 +5,13 @@
  */
 import { Random } from '../random';
 import { ActionList } from './action-list';
-import {
-  type Action,
-  type Agent,
-  type AgentState,
-  NO_FIGURES,
-  type Observation,
-  type RewardFunction,
-  type Step,
-  stepAfter,
-  type Transition,
-  type UpdateDiagnostics,
-} from './agent';
+import type { Action, Agent, AgentState, Observation, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent';
 import { checkAlgorithm, checkObservation, checkSizes, finiteReward } from './checks';
 import { clip } from './exploration';
 import { backward, forward, outputOf, packed } from './mlp-math';
 import { Adam, type AdamState, Mlp } from './networks';
-import { Replay } from './replay';
+import { NO_FIGURES } from './no-figures';
+import { Replay, stepAfter } from './replay';
 import { average, explainedVariance } from './statistics';
 
 export interface DqnOptions {

@@ -4,22 +4,12 @@
  * which the paper's gradient leaves out. Action 0 keeps what the step shows, 1 removes it.
  */
 import { Random } from '../random';
-import {
-  type Action,
-  type ActionBounds,
-  type Agent,
-  type AgentState,
-  NO_FIGURES,
-  type Observation,
-  type RewardFunction,
-  type Step,
-  type Transition,
-  type UpdateDiagnostics,
-} from './agent';
+import type { Action, ActionBounds, Agent, AgentState, Observation, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent';
 import { checkAlgorithm, checkObservation, checkSizes, finiteReward } from './checks';
 import { clip } from './exploration';
 import { backward, forward, outputOf, packed, sigmoid } from './mlp-math';
 import { Adam, type AdamState, Mlp } from './networks';
+import { NO_FIGURES } from './no-figures';
 import { average, movedAverage } from './statistics';
 
 export interface FilterPolicyOptions {

@@ -9,23 +9,12 @@ import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
 import { UserError } from '../errors';
 import { Random } from '../random';
 import { ActorCritic, type ActorCriticState, criticRows } from './actor-critic';
-import {
-  type Action,
-  type ActionBounds,
-  type Agent,
-  type AgentState,
-  type Observation,
-  type RewardFunction,
-  type Step,
-  stepAfter,
-  type Transition,
-  type UpdateDiagnostics,
-} from './agent';
+import type { Action, ActionBounds, Agent, AgentState, Observation, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent';
 import { checkAlgorithm, checkObservation, finiteReward } from './checks';
 import { clip, fromFraction, logNormalDensity, noiseAfter, normalEntropy, toFraction } from './exploration';
 import { Adam, type Mlp, valueAndGradients } from './networks';
 import { type InitialDecision, PPO_DEFAULTS, type PpoOptions } from './ppo-options';
-import { Replay } from './replay';
+import { Replay, stepAfter } from './replay';
 import { average, explainedVariance, standardized, variance } from './statistics';
 import type { TensorBackend } from './tensor-backend';
 

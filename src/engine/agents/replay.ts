@@ -1,5 +1,5 @@
 import type { Random } from '../random';
-import type { Transition } from './agent';
+import type { Step, Transition } from './agent';
 
 /** The newest `capacity` transitions, oldest overwritten first. Holds outcomes, not rewards: those are computed at use. */
 export class Replay {
@@ -59,3 +59,6 @@ export class Replay {
     this.oldest = 0;
   }
 }
+
+/** The step after a transition; after a last one a stand-in, whose value is multiplied by 1 − done = 0. */
+export const stepAfter = ({ next, observation, bounds }: Transition): Step => next ?? { observation, bounds };

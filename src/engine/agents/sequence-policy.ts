@@ -6,22 +6,12 @@
 import type { Tensor2D } from '@tensorflow/tfjs-core';
 import { Random } from '../random';
 import { ActionList } from './action-list';
-import {
-  type Action,
-  type ActionBounds,
-  type Agent,
-  type AgentState,
-  NO_FIGURES,
-  type Observation,
-  type RewardFunction,
-  type Step,
-  type Transition,
-  type UpdateDiagnostics,
-} from './agent';
+import type { Action, ActionBounds, Agent, AgentState, Observation, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent';
 import { checkAlgorithm, checkObservation, checkSizes, finiteReward } from './checks';
 import { clip } from './exploration';
 import { type CellState, LstmPolicy } from './lstm';
 import { Adam, type AdamState, valueAndGradients } from './networks';
+import { NO_FIGURES } from './no-figures';
 import { average, movedAverage } from './statistics';
 import type { TensorBackend } from './tensor-backend';
 

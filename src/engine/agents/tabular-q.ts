@@ -3,17 +3,9 @@
  * that were visited; a state is what is observed, an action one of a few levels evenly spread over [0, 1].
  */
 import { Random } from '../random';
-import {
-  type Action,
-  type Agent,
-  type AgentState,
-  NO_FIGURES,
-  type RewardFunction,
-  type Step,
-  type Transition,
-  type UpdateDiagnostics,
-} from './agent';
+import type { Action, Agent, AgentState, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent';
 import { checkAlgorithm, finiteReward } from './checks';
+import { NO_FIGURES } from './no-figures';
 import { average } from './statistics';
 
 export interface TabularQOptions {

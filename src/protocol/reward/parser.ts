@@ -7,29 +7,14 @@
 import { nearestName } from '../nearest-name';
 import { type BinaryOperator, childrenOf, type Expression, type FormulaProblem, type TextRange } from './expression';
 import { REWARD_FUNCTIONS, REWARD_NAMES } from './names';
+import { BINARY, COMPARISON, CONDITIONAL, NEGATION, POWER } from './precedence';
 import { type Token, tokenize } from './tokenizer';
 
 /** Longest formula, in characters, and deepest nesting: what a person writes is far below, and the walk over the tree never runs out of stack. */
 export const MAX_FORMULA_LENGTH = 2000;
 export const MAX_NESTING = 100;
 
-const BINDING: Readonly<Record<string, number>> = {
-  '?': 1,
-  '<': 2,
-  '<=': 2,
-  '>': 2,
-  '>=': 2,
-  '==': 2,
-  '!=': 2,
-  '+': 3,
-  '-': 3,
-  '*': 4,
-  '/': 4,
-  '^': 6,
-};
-const COMPARISON = 2;
-const UNARY = 5;
-const POWER = 6;
+const BINDING: Readonly<Record<string, number>> = { ...BINARY, '?': CONDITIONAL };
 
 /** Ends the reading of a formula at its first syntax error; never leaves this file. */
 class SyntaxProblem extends Error {
@@ -121,7 +106,7 @@ class Parser {
         return this.peek().text === '(' ? this.call(token) : { kind: 'name', name: token.text, range: token.range };
       case 'operator':
         if (token.text === '-') {
-          const operand = this.expression(UNARY);
+          const operand = this.expression(NEGATION);
           return { kind: 'negation', operand, range: { start: token.range.start, end: operand.range.end } };
         }
         if (token.text === '(') return this.parenthesized(token);

@@ -1,22 +1,8 @@
 /** Syntax tree → text, with only the parentheses that are needed and one space around operators. */
-import type { BinaryOperator, Expression } from './expression';
+import type { Expression } from './expression';
+import { BINARY, COMPARISON, CONDITIONAL, NEGATION } from './precedence';
 
-const CONDITIONAL = 1;
-const NEGATION = 5;
 const ATOM = 7;
-const BINARY: Readonly<Record<BinaryOperator, number>> = {
-  '<': 2,
-  '<=': 2,
-  '>': 2,
-  '>=': 2,
-  '==': 2,
-  '!=': 2,
-  '+': 3,
-  '-': 3,
-  '*': 4,
-  '/': 4,
-  '^': 6,
-};
 
 function bindingOf(e: Expression): number {
   if (e.kind === 'conditional') return CONDITIONAL;
@@ -42,7 +28,7 @@ function printInner(e: Expression): string {
       const binding = BINARY[e.operator];
       if (e.operator === '^') return `${print(e.left, binding + 1)} ^ ${print(e.right, NEGATION)}`;
       // Left-grouping operators bracket an equal on their right; comparisons on both sides, because they do not chain.
-      const left = binding === BINARY['<'] ? binding + 1 : binding;
+      const left = binding === COMPARISON ? binding + 1 : binding;
       return `${print(e.left, left)} ${e.operator} ${print(e.right, binding + 1)}`;
     }
     case 'conditional':
