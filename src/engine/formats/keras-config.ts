@@ -4,6 +4,7 @@ import type { AttributeValue, Model } from '../onnx/model';
 import { Tensor } from '../onnx/tensor';
 import { GraphBuilder, type Value } from '../ops/builder';
 import { activationLayers } from './keras-activations';
+import { attentionLayers } from './keras-attention';
 import {
   type Carried,
   carried,
@@ -16,10 +17,20 @@ import {
   type Layout,
   refuse,
 } from './keras-context';
+import { maskLayers, withMask } from './keras-masks';
 import { mergeLayers } from './keras-merges';
+import { normalizationLayers } from './keras-normalizations';
 import { recurrentLayers } from './keras-recurrent';
 import { shapeLayers } from './keras-shapes';
-import { inputShapeOf, isObject, type LayerTopology, type ModelTopology, type TensorReference } from './keras-topology';
+import {
+  IMPLICIT_MASK,
+  inputShapeOf,
+  isList,
+  isObject,
+  type LayerTopology,
+  type ModelTopology,
+  type TensorReference,
+} from './keras-topology';
 import { weightedLayers, weightOrder } from './keras-weighted';
 import type { Weight, WeightSource } from './weights';
 
@@ -28,6 +39,9 @@ const LAYERS: Readonly<Record<string, LayerReader>> = {
   ...activationLayers,
   ...shapeLayers,
   ...mergeLayers,
+  ...normalizationLayers,
+  ...attentionLayers,
+  ...maskLayers,
   ...recurrentLayers(() => LAYERS),
 };
 
@@ -44,8 +58,9 @@ const REASONS: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     ['RNN', 'ConvLSTM2D', 'StackedRNNCells'].map((name) => [name, 'is recurrent in a way that is not read from this format yet']),
   ),
-  GroupNormalization: 'is not read from this format yet',
-  MultiHeadAttention: 'is not read from this format yet',
+  GroupQueryAttention: 'is not read from this format yet',
+  GroupedQueryAttention: 'is not read from this format yet',
+  Attention: 'is not read from this format yet; MultiHeadAttention is',
 };
 
 /**
@@ -161,7 +176,13 @@ class GraphReader {
       const reason = Object.hasOwn(REASONS, layer.className) ? REASONS[layer.className] : 'is of a class that is not known';
       refuse({ layer: layer.name, className: layer.className }, reason);
     }
-    return [read(this.context(layer, inputs, path, call))];
+    const context = this.context(layer, inputs, path, call);
+    const masked = Object.entries(context.keywords.values).some(
+      ([key, value]) => IMPLICIT_MASK.test(key) && (isObject(value) || isList(value)),
+    );
+    // Masks that Keras passes on by itself follow from the layers; one of the author's own does not.
+    if (masked && !inputs.some((i) => i.mask)) refuse(context, 'is given a mask as a tensor, which is not read');
+    return [withMask(context, read(context), layer.operation === true)];
   }
 
   /** @param outer where a wrapper does nothing but what the layer does: its name, which the nodes and, in some files, the weights bear */
@@ -190,11 +211,13 @@ class GraphReader {
       b,
       config: layer.config,
       inputs,
+      keywords: layer.keywords?.[call] ?? { positional: inputs.length, tensors: {}, values: {} },
       layout: this.layout,
       dialect: this.dialect,
       op: (opType, values, attributes = {}, part = '', options = {}) =>
         b.op(opType, values, possible(described, attributes), { ...options, name: named(part) }),
-      ops: (opType, values, attributes, outputs) => b.ops(opType, values, possible(described, attributes), { outputs, name: named('') }),
+      ops: (opType, values, attributes, outputs, part = '') =>
+        b.ops(opType, values, possible(described, attributes), { outputs, name: named(part) }),
       inner: (name, className, config, whole = false) =>
         this.context({ name, className, config, calls: [] }, inputs, own, call, whole ? own : undefined),
       weight: (names, dims) => {

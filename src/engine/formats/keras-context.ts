@@ -6,7 +6,7 @@ import { UserError } from '../errors';
 import type { AttributeValue } from '../onnx/model';
 import { elementCount } from '../onnx/tensor';
 import type { GraphBuilder, OpOptions, Value } from '../ops/builder';
-import type { Json, JsonObject } from './keras-topology';
+import type { CallKeywords, Json, JsonObject } from './keras-topology';
 import { isList } from './keras-topology';
 import type { Weight } from './weights';
 
@@ -19,6 +19,8 @@ export interface Carried {
    * Absent where both orders are the same.
    */
   readonly order?: Int32Array;
+  /** Of sequences: which steps count, [N, T] (see `keras-masks.ts`). */
+  readonly mask?: Value;
 }
 
 /** Where the source keeps channels: the whole model agrees on it. */
@@ -34,6 +36,8 @@ export interface LayerContext {
   readonly className: string;
   readonly config: JsonObject;
   readonly inputs: readonly Carried[];
+  /** What the call names beside its inputs. */
+  readonly keywords: CallKeywords;
   readonly layout: Layout;
   readonly dialect: Dialect;
   /** Adds a node named after the layer and the part of it. */
@@ -44,12 +48,13 @@ export interface LayerContext {
     part?: string,
     options?: OpOptions,
   ): Value;
-  /** Adds a node of several outputs, the first named after the layer. */
+  /** Adds a node of several outputs, the first named after the layer and the part of it. */
   ops(
     opType: string,
     inputs: ReadonlyArray<Value | undefined>,
     attributes: Record<string, AttributeValue | undefined>,
     outputs: number,
+    part?: string,
   ): Value[];
   /** A layer inside this one, with weights of its own; `whole` where it does all that this layer does. */
   inner(name: string, className: string, config: JsonObject, whole?: boolean): LayerContext;

@@ -17,6 +17,7 @@ import {
   refuse,
   textOf,
 } from './keras-context';
+import { gathered, maskOfTokens, spread } from './keras-masks';
 import { isObject, type JsonObject } from './keras-topology';
 import { permuted, type Weight } from './weights';
 
@@ -98,7 +99,7 @@ function cell(c: LayerContext, directions: readonly LayerContext[], direction: s
   if (c.inputs.length !== 1) refuse(c, 'is given its initial state, which is not read');
   if (flagOf(first.config, 'return_state', false)) refuse(c, 'returns its state, which is not read');
   if (numberOf(first, 'recurrent_dropout', 0) < 0) refuse(c, 'has a negative dropout', DAMAGED);
-  const [{ value: x }] = c.inputs;
+  const [{ value: x, mask }] = c.inputs;
   if (x.shape.length !== 3) refuse(c, `takes sequences and is given a value of ${x.shape.length} axes`, DAMAGED);
   if (c.layout === 'first') refuse(c, 'takes sequences, whose last axis holds no channels here (the model keeps channels first)');
   const parts = directions.map((d) => directionWeights(d, x.shape[1]));
@@ -124,10 +125,12 @@ function cell(c: LayerContext, directions: readonly LayerContext[], direction: s
     const values = all.flatMap((a) => (a[key] === undefined ? [] : [a[key]]));
     return values.length > 0 ? Float32Array.from(values) : undefined;
   };
-  const turned = c.op('Transpose', [x], { perm: [2, 0, 1] }, 'steps');
+  const front = mask && gathered(c, x, mask);
+  const turned = c.op('Transpose', [front?.x ?? x], { perm: [2, 0, 1] }, 'steps');
+  const weights = [stacked('w', [rows, x.shape[1]]), stacked('r', [rows, units]), stacked('b', [2 * rows])];
   const [sequence, last] = c.ops(
     opType,
-    [turned, stacked('w', [rows, x.shape[1]]), stacked('r', [rows, units]), stacked('b', [2 * rows])],
+    [turned, ...weights, ...(front ? [front.lengths] : [])],
     {
       hidden_size: units,
       direction,
@@ -147,7 +150,10 @@ const recurrent: LayerReader = (c) => {
   if (!flagOf(c.config, 'return_sequences', false)) return carried(c.op('Squeeze', [last, c.b.ints([0])], {}, 'last'));
   // A layer that goes backwards returns what it made in that order; ONNX puts it back.
   if (backwards) refuse(c, 'goes backwards and returns the whole sequence, which is not read', 'Wrap it in Bidirectional.');
-  return carried(c.op('Transpose', [c.op('Squeeze', [sequence, c.b.ints([1])], {}, 'sequence')], { perm: [1, 2, 0] }, 'channels'));
+  const { mask } = c.inputs[0];
+  const whole = c.op('Squeeze', [sequence, c.b.ints([1])], {}, 'sequence');
+  const channels = c.op('Transpose', [whole], { perm: [1, 2, 0] }, 'channels');
+  return mask ? { ...carried(spread(c, channels, mask, false, 'every')), mask } : carried(channels);
 };
 
 /** The layer that a wrapper holds. */
@@ -174,6 +180,8 @@ const bidirectional: LayerReader = (c) => {
   const mode = textOf(c.config, 'merge_mode', 'concat');
   if (!['concat', 'sum', 'ave', 'mul'].includes(mode)) refuse(c, `merges by '${mode}'`, 'Concat, sum, ave and mul are read.');
   const whole = flagOf(forward.config, 'return_sequences', false);
+  const { mask } = c.inputs[0];
+  if (mask && whole) return { ...carried(bothWays(c, sequence, mask, mode)), mask };
   // [T, 2, N, H] to [N, 2, H, T], and [2, N, H] to [N, 2, H]: directions and units then lie side by side.
   const value = whole
     ? c.op('Transpose', [sequence], { perm: [2, 1, 3, 0] }, 'channels')
@@ -185,15 +193,34 @@ const bidirectional: LayerReader = (c) => {
   return carried(c.op(opType, [value], { axes: [1], keepdims: 0 }, 'both', { types: [{ type: value.type, shape }] }));
 };
 
+/** The outputs of both directions at every step of a masked sequence, merged. @param sequence [T, 2, N, H] */
+function bothWays(c: LayerContext, sequence: Value, mask: Value, mode: string): Value {
+  const [forwards, backwards] = [0, 1].map((way) => {
+    const part = way === 0 ? 'forward' : 'backward';
+    const one = c.op('Gather', [sequence, c.b.ints([way])], { axis: 1 }, `${part}/one`);
+    const turned = c.op(
+      'Transpose',
+      [c.op('Squeeze', [one, c.b.ints([1])], {}, `${part}/sequence`)],
+      { perm: [1, 2, 0] },
+      `${part}/channels`,
+    );
+    return spread(c, turned, mask, way === 1, part);
+  });
+  if (mode === 'concat') return c.op('Concat', [forwards, backwards], { axis: 1 }, 'both');
+  const merged = c.op(mode === 'mul' ? 'Mul' : 'Add', [forwards, backwards], {}, mode === 'ave' ? 'sum' : 'both');
+  return mode === 'ave' ? c.op('Mul', [merged, c.b.scalar(0.5)], {}, 'both') : merged;
+}
+
 /** [N] or [N, T] token numbers to [N, C, T]. */
 const embedding: LayerReader = (c) => {
   const { value: ids, order } = only(c);
   const [tokens, width] = [numberOf(c, 'input_dim', 0), numberOf(c, 'output_dim', 0)];
-  if (flagOf(c.config, 'mask_zero', false)) refuse(c, 'masks token 0, which is not read', 'Build it with mask_zero=False.');
   if (ids.shape.length !== 2 || order) refuse(c, `looks up a value of ${ids.shape.length} axes`);
   const table = c.constant('embeddings', c.weight(['embeddings'], [tokens, width]));
   const whole = ids.type === 'int32' || ids.type === 'int64' ? ids : c.op('Cast', [ids], { to: 6 }, 'tokens');
-  return carried(c.op('Transpose', [c.op('Gather', [table, whole], { axis: 0 })], { perm: [0, 2, 1] }, 'channels'));
+  const looked = c.op('Gather', [table, whole], { axis: 0 });
+  const mask = flagOf(c.config, 'mask_zero', false) ? maskOfTokens(c, whole) : undefined;
+  return { ...carried(c.op('Transpose', [looked], { perm: [0, 2, 1] }, 'channels')), mask };
 };
 
 /** [N, C] to [N, C, T]: the same at every step. */

@@ -21,6 +21,7 @@ import {
   textOf,
   windowPads,
 } from './keras-context';
+import { maskedMean } from './keras-masks';
 import { isList } from './keras-topology';
 
 /** Padding does not count in an average: in TensorFlow, as by default in ONNX. */
@@ -44,8 +45,12 @@ const pool =
 const globalPool =
   (opType: 'GlobalMaxPool' | 'GlobalAveragePool', rank: number): LayerReader =>
   (c) => {
-    const x = only(c).value;
+    const { value: x, mask } = only(c);
     spatialLengths(c, x, rank);
+    if (mask && rank === 1 && opType === 'GlobalAveragePool') {
+      const mean = maskedMean(c, x, mask);
+      return carried(flagOf(c.config, 'keepdims', false) ? mean : c.op('Flatten', [mean], { axis: 1 }));
+    }
     if (flagOf(c.config, 'keepdims', false)) return carried(c.op(opType, [x]));
     return carried(c.op('Flatten', [c.op(opType, [x], {}, 'pool')], { axis: 1 }));
   };
@@ -192,13 +197,19 @@ export const shapeLayers: Readonly<Record<string, LayerReader>> = {
   GlobalMaxPooling2D: globalPool('GlobalMaxPool', 2),
   GlobalAveragePooling1D: globalPool('GlobalAveragePool', 1),
   GlobalAveragePooling2D: globalPool('GlobalAveragePool', 2),
+  MaxPooling3D: pool('MaxPool', 3),
+  AveragePooling3D: pool('AveragePool', 3),
+  GlobalMaxPooling3D: globalPool('GlobalMaxPool', 3),
+  GlobalAveragePooling3D: globalPool('GlobalAveragePool', 3),
   Flatten: flatten,
   Reshape: reshape,
   Permute: permute,
   ZeroPadding1D: zeroPadding(1),
   ZeroPadding2D: zeroPadding(2),
+  ZeroPadding3D: zeroPadding(3),
   Cropping1D: cropping(1),
   Cropping2D: cropping(2),
+  Cropping3D: cropping(3),
   UpSampling1D: upSampling(1),
   UpSampling2D: upSampling(2),
   Rescaling: rescaling,
@@ -207,6 +218,7 @@ export const shapeLayers: Readonly<Record<string, LayerReader>> = {
       'Dropout',
       'SpatialDropout1D',
       'SpatialDropout2D',
+      'SpatialDropout3D',
       'GaussianDropout',
       'GaussianNoise',
       'AlphaDropout',

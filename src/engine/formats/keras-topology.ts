@@ -16,12 +16,26 @@ export interface TensorReference {
   readonly output: number;
 }
 
+/** What a call gives by name: tensors as places among its references, and plain values. */
+export interface CallKeywords {
+  /** References that were given without a name; they come first. */
+  readonly positional: number;
+  readonly tensors: Readonly<Record<string, number>>;
+  readonly values: Readonly<Record<string, Json>>;
+}
+
 export interface LayerTopology {
   readonly className: string;
   readonly name: string;
   readonly config: JsonObject;
   /** What each call of the layer is given; empty for input layers. */
   readonly calls: ReadonlyArray<readonly TensorReference[]>;
+  /** By call; absent where nothing is named. */
+  readonly keywords?: readonly CallKeywords[];
+  /** True for operations on tensors (x + y in Keras 3), which share their names with layers. */
+  readonly operation?: boolean;
+  /** Why its calls cannot be read; said only where its result is needed. */
+  readonly problem?: UserError;
   /** The layers inside, where this one is a model itself. */
   readonly inner?: ModelTopology;
 }
@@ -80,9 +94,9 @@ function sequential(json: JsonObject): ModelTopology {
 
 function functional(json: JsonObject): ModelTopology {
   const { config, layers: listed } = configOf(json);
-  const layers = distinct(listed.map(readLayer));
   const inputs = endpoints(config['input_layers'], 'input_layers');
   const outputs = endpoints(config['output_layers'], 'output_layers');
+  const layers = needed(distinct(listed.map(readLayer)), outputs, inputs);
   const references = [...layers.flatMap((l) => l.calls.flat()), ...outputs];
   // Keras counts the calls of a nested model from 1, since its own making was call 0.
   const first = new Map<string, number>();
@@ -116,33 +130,81 @@ function readLayer(json: Json): LayerTopology {
   // Keras 3 notes a Sequential's shape beside its config.
   const build = isObject(json['build_config']) ? json['build_config']['input_shape'] : undefined;
   const known = build !== undefined && inputShapeOf(config) === undefined && !inner ? { ...config, build_input_shape: build } : config;
-  return { className, name, config: known, calls: isList(nodes) ? nodes.map((node) => readCall(node, name)) : [], inner };
+  const described = { className, name, config: known, operation: isOperation(json, config), inner };
+  try {
+    const calls = isList(nodes) ? nodes.map((node) => readCall(node, name)) : [];
+    return { ...described, calls: calls.map((c) => c.references), keywords: calls.map((c) => c.keywords) };
+  } catch (cause) {
+    // Keras 3 writes how masks are computed as operations; what reads the masks follows from the layers themselves.
+    if (!described.operation || !(cause instanceof UserError)) throw cause;
+    return { ...described, calls: [], problem: cause };
+  }
+}
+
+/** Without layers that the outputs do not need, as those are that compute masks. @throws UserError where one that is needed cannot be read */
+function needed(
+  layers: readonly LayerTopology[],
+  outputs: readonly TensorReference[],
+  inputs: readonly TensorReference[],
+): readonly LayerTopology[] {
+  const byName = new Map(layers.map((l) => [l.name, l]));
+  const found = new Set(inputs.map((i) => i.layer));
+  const stack = outputs.map((o) => o.layer);
+  for (let name = stack.pop(); name !== undefined; name = stack.pop()) {
+    if (found.has(name)) continue;
+    found.add(name);
+    const layer = byName.get(name);
+    if (layer?.problem) throw layer.problem;
+    for (const { layer: before } of layer?.calls.flat() ?? []) stack.push(before);
+  }
+  return layers.filter((l) => found.has(l.name));
+}
+
+/** HDF5 files do not name the module; operations have no settings of layers. */
+const isOperation = (json: JsonObject, config: JsonObject): boolean =>
+  text(json['module'])?.includes('.ops.') ?? (Object.keys(config).every((k) => k === 'name') && Object.keys(config).length === 1);
+
+interface Call {
+  readonly references: readonly TensorReference[];
+  readonly keywords: CallKeywords;
+}
+
+function withKeywords(found: TensorReference[], named: Json | undefined, layer: string): Call {
+  const positional = found.length;
+  const tensors: Record<string, number> = Object.create(null);
+  const values: Record<string, Json> = Object.create(null);
+  for (const [key, value] of isObject(named) ? Object.entries(named) : []) {
+    const before = found.length;
+    collectKeyword(key, value, layer, found);
+    if (found.length > before) tensors[key] = before;
+    else if (value !== undefined) values[key] = value;
+  }
+  return { references: found, keywords: { positional, tensors, values } };
 }
 
 /** One call's tensors. @throws UserError where it is also given numbers, which the layer's config does not hold */
-function readCall(node: Json, layer: string): TensorReference[] {
+function readCall(node: Json, layer: string): Call {
   if (isObject(node)) {
     const found: TensorReference[] = [];
     collect(node['args'], layer, found);
-    const keywords = node['kwargs'];
-    if (isObject(keywords)) for (const [key, value] of Object.entries(keywords)) collectKeyword(key, value, layer, found);
-    return found;
+    return withKeywords(found, node['kwargs'], layer);
   }
   if (!isList(node)) throw damaged(`layer '${layer}' has a call that is no list`);
   // A single tensor may stand alone: ['input', 0, 0, {}].
   const entries = typeof node[0] === 'string' ? [node] : node;
-  return entries.map((entry) => {
+  const found = entries.map((entry) => {
     if (!isList(entry)) throw damaged(`layer '${layer}' has a call that is no list`);
-    const keywords = entry[3];
-    if (isObject(keywords)) for (const [key, value] of Object.entries(keywords)) collectKeyword(key, value, layer, []);
     return reference(entry, layer);
   });
+  return withKeywords(found, isList(entries[0]) ? entries[0][3] : undefined, layer);
 }
 
 function collect(value: Json | undefined, layer: string, found: TensorReference[]): void {
   if (value === undefined || value === null) return;
   if (isList(value)) {
-    for (const item of value) collect(item, layer, found);
+    // As Keras 2 writes a tensor: its layer, call and output.
+    if (typeof value[0] === 'string' && typeof value[1] === 'number') found.push(reference(value, layer));
+    else for (const item of value) collect(item, layer, found);
     return;
   }
   const config = isObject(value) && value['class_name'] === '__keras_tensor__' ? value['config'] : undefined;
@@ -151,10 +213,13 @@ function collect(value: Json | undefined, layer: string, found: TensorReference[
   found.push(reference(history, layer));
 }
 
+/** Masks that Keras passes on by itself. */
+export const IMPLICIT_MASK = /^(?:(?:query|value|key)_)?mask$/;
+
 /** Arguments that say nothing at inference are passed over. */
 function collectKeyword(key: string, value: Json | undefined, layer: string, found: TensorReference[]): void {
   if (value === null || value === undefined || typeof value === 'boolean' || key === 'name') return;
-  if (key === 'mask') return;
+  if (IMPLICIT_MASK.test(key)) return;
   collect(value, layer, found);
 }
 

@@ -255,7 +255,9 @@ export function weightOrder(className: string, config: LayerContext['config']): 
     ];
   if (className === 'PReLU') return ['alpha'];
   if (className === 'Embedding') return ['embeddings'];
-  if (className === 'LayerNormalization')
+  if (className === 'Normalization') return ['mean', 'variance'];
+  if (className === 'RMSNormalization') return ['scale'];
+  if (className === 'LayerNormalization' || className === 'GroupNormalization')
     return [...(flagOf(config, 'scale', true) ? ['gamma'] : []), ...(flagOf(config, 'center', true) ? ['beta'] : [])];
   if (['LSTM', 'GRU', 'SimpleRNN'].includes(className)) return withBias('kernel', 'recurrent_kernel');
   if (className.startsWith('Separable')) return withBias('depthwise_kernel', 'pointwise_kernel');

@@ -89,6 +89,9 @@ class NumberedWeights implements WeightSource {
 
   /** Layers that wrappers hold: their groups are named after what they are there. */
   private placeHeld({ className, config }: LayerTopology, at: string, group: string): void {
+    if (className === 'MultiHeadAttention')
+      for (const part of ['query', 'key', 'value', 'attention_output'])
+        this.groups.set(`${at}/${part}`, `${group}/${part.replace('attention_', '')}_dense`);
     const layer = config['layer'];
     const inner = isObject(layer) && isObject(layer['config']) ? layer['config']['name'] : undefined;
     if (typeof inner !== 'string') return;

@@ -308,11 +308,6 @@ describe('what cannot be read says so', () => {
       "layer 'memory' (LSTM) goes backwards and returns the whole sequence, which is not read",
     ],
     [
-      'embedding',
-      chain([5], (l) => [l.embedding({ name: 'words', inputDim: 9, outputDim: 2, maskZero: true })]),
-      "layer 'words' (Embedding) masks token 0, which is not read",
-    ],
-    [
       'open lengths',
       () => layers.sequential({ layers: [layers.layers.conv2d({ name: 'c', filters: 1, kernelSize: 1, inputShape: [null, null, 3] })] }),
       "the model's input 'c_input' leaves lengths open: [?, ?, ?, 3]",
