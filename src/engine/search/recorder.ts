@@ -1,6 +1,6 @@
 /** Keeps the record of a run: journal lines, progress, the candidates and their Pareto front, and whole snapshots of it all. */
 import { arch, cpus, platform, totalmem } from 'node:os';
-import type { Candidate, Policy } from '../../protocol/policy';
+import type { Candidate } from '../../protocol/policy';
 import { jsonFigure, type Machine, type Phase, type Progress, type RunEvent } from '../../protocol/run-events';
 import type { UpdateDiagnostics } from '../agents/agent';
 import { Journal } from './journal';
@@ -111,7 +111,3 @@ export class Recorder {
     this.journal.close();
   }
 }
-
-/** A short name that is the same for the same policy. */
-export const policyKey = (policy: Policy): string =>
-  [...Object.entries(policy.ratios).map(([k, v]) => `${k}=${v}`), ...Object.entries(policy.bits).map(([k, v]) => `${k}:${v}`)].join(',');
