@@ -53,7 +53,8 @@ export function commandHandlers(services: Services): CommandHandlers {
     'espalier.refreshSensitivity': () => refreshSensitivity(services),
     'espalier.openSensitivityReport': (modelPath, configFile) => openSensitivityReport(modelPath, configFile, services),
     'espalier.openModelGraph': async (target) => {
-      const model = await chooseModel(target, services);
+      const chosen = await chooseModel(target, services);
+      const model = chosen?.definition && chosen.configFile === undefined ? await rememberDefinition(chosen) : chosen;
       if (model) panels.open({ modelPath: model.path, ...(model.configFile === undefined ? {} : { configFile: model.configFile }) });
     },
     'espalier.newConfig': (target) => newConfig(target, services),

@@ -1,6 +1,6 @@
 /** The extension as a person uses it: click the lens, follow the run in the panel, click a Pareto point, export. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cache, fakePython, freshWorkspace } from './prepare.mjs';
 import { removeFolder } from './remove-folder.mjs';
@@ -52,6 +52,17 @@ export async function useAsPerson({ development, home }) {
     await page.locator('.tab', { hasText: 'load net-compressed.onnx.md' }).waitFor({ timeout: PATIENCE });
     assert.ok(existsSync(file), 'the export is on disk');
     notes.push('exported');
+
+    // The code lies over the panel, whose view is gone while it is hidden: what was chosen is there again.
+    await page.locator('.tab', { hasText: /^net$/ }).click({ timeout: PATIENCE });
+    await panel.locator('.pareto .front-point[aria-selected="true"]').waitFor({ timeout: PATIENCE });
+    notes.push('hid the panel and came back to it');
+
+    await panel.locator('[data-item="conv1"]').click({ timeout: PATIENCE });
+    await panel.getByRole('combobox', { name: 'Channels of conv1' }).selectOption('Skip this layer', { timeout: PATIENCE });
+    await panel.locator('[data-item="conv1"].overridden').waitFor({ timeout: PATIENCE });
+    assert.match(readFileSync(join(folder, 'net.espalier.json'), 'utf8'), /"layers": \{\s*"conv1": \{\s*"skip": true/);
+    notes.push("took a layer out of the agent's hands: the config says so");
     await window.browser.close();
     return notes;
   } catch (error) {

@@ -20,7 +20,9 @@ export const fakePythonEnvironment =
 export async function prepare() {
   mkdirSync(cache, { recursive: true });
   await build({
-    entryPoints: ['suite/trusted.ts', 'suite/untrusted.ts', 'suite/methods.ts', 'fixtures/write-model.ts'].map((path) => join(here, path)),
+    entryPoints: ['suite/trusted.ts', 'suite/untrusted.ts', 'suite/methods.ts', 'suite/workerless.ts', 'fixtures/write-model.ts'].map(
+      (path) => join(here, path),
+    ),
     outdir: cache,
     outbase: here,
     outExtension: { '.js': '.cjs' },

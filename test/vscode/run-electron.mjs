@@ -1,6 +1,6 @@
 /**
  * The in-host suites in desktop VS Code: for machines that run.mjs does not serve (anything but Linux x64), and to try other versions.
- * Usage: node test/vscode/run-electron.mjs [--vscode VERSION] [--suite trusted|untrusted|methods]
+ * Usage: node test/vscode/run-electron.mjs [--vscode VERSION] [--suite trusted|methods|untrusted|workerless]
  * @vscode/test-electron downloads VS Code, and is itself installed beside the other test packages where it is missing. ESPALIER_VSCODE names the
  * executable of an installed VS Code instead (the program itself, not its `code` script): then nothing is downloaded.
  */
@@ -79,7 +79,7 @@ async function runSuite(editor, suite) {
   const home = mkdtempSync(join(tmpdir(), 'espalier-'));
   const user = join(home, 'user', 'User');
   mkdirSync(user, { recursive: true });
-  writeFileSync(join(user, 'settings.json'), JSON.stringify({ ...SETTINGS, ...SUITES[suite] }));
+  writeFileSync(join(user, 'settings.json'), JSON.stringify({ ...SETTINGS, ...SUITES[suite].settings }));
   const folder = freshWorkspace();
   const results = join(home, 'results.json');
   const started = Date.now();
@@ -88,7 +88,7 @@ async function runSuite(editor, suite) {
       folder,
       home,
       tests: join(cache, 'suite', `${suite}.cjs`),
-      env: { ESPALIER_SUITE_RESULTS: results, ...fakePythonEnvironment },
+      env: { ESPALIER_SUITE_RESULTS: results, ...fakePythonEnvironment, ...SUITES[suite].env },
     });
     const tests = printResults(suite, results, Date.now() - started);
     if (!tests) console.log(`${suite}: no results; VS Code ended with ${code}`);

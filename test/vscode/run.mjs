@@ -1,6 +1,6 @@
 /**
- * The extension in real VS Code: in the extension host (suite/), and from outside as a person uses it (person.mjs, stop.mjs, restart.mjs, walkthrough.mjs).
- * Usage: node test/vscode/run.mjs [--only TEXT] [--suite trusted|untrusted|methods|person|stop|restart|walkthrough|vsix]
+ * The extension in real VS Code: in the extension host (suite/), and from outside as a person uses it (person.mjs, palette.mjs, stop.mjs, restart.mjs, walkthrough.mjs).
+ * Usage: node test/vscode/run.mjs [--only TEXT] [--suite trusted|methods|untrusted|workerless|person|palette|stop|restart|walkthrough|vsix]
  * Expects dist/ to be built. Prints each test; the exit code is 1 where any failed. The suite `vsix` runs only where it is named: it packs first.
  */
 import { execFileSync } from 'node:child_process';
@@ -25,7 +25,8 @@ const { values: options } = parseArgs({ options: { only: { type: 'string' }, sui
 const NOISE =
   /bindings file|Service Worker|Cannot find module|open-vsx|Canceled|socket|connection token|builtin extensions cache|^\s*$|^\[|%c/;
 
-async function runSuite(suite, settings) {
+async function runSuite(suite) {
+  const { settings = {}, env = {} } = SUITES[suite];
   const { startServer } = await import('./server.mjs');
   const { openWindow } = await import('./window.mjs');
   const folder = freshWorkspace();
@@ -37,6 +38,7 @@ async function runSuite(suite, settings) {
       ESPALIER_SUITE_RESULTS: results,
       ESPALIER_FAKE_PYTHON: fakePython,
       ...(options.only ? { ESPALIER_TEST_ONLY: options.only } : {}),
+      ...env,
     },
   });
   let failed = true;
@@ -89,6 +91,11 @@ async function runFromOutside(name, use) {
 /** As a person would: the extension from source, or installed from its package. */
 const runPerson = (name, from) => runFromOutside(name, async () => (await import('./person.mjs')).useAsPerson(from));
 
+const runPalette = () =>
+  runFromOutside('a model compressed from the palette, with any method', async () =>
+    (await import('./palette.mjs')).compressFromPalette({ development: root }),
+  );
+
 const runStop = () =>
   runFromOutside('a run paused, resumed and stopped in the panel, and its best so far exported', async () =>
     (await import('./stop.mjs')).pauseAndStop({ development: root }),
@@ -119,16 +126,15 @@ const counts = [];
 ensureInstalled();
 await prepare();
 const suites = {
-  trusted: () => runSuite('trusted', SUITES.trusted),
-  untrusted: () => runSuite('untrusted', SUITES.untrusted),
-  methods: () => runSuite('methods', SUITES.methods),
+  ...Object.fromEntries(Object.keys(SUITES).map((name) => [name, () => runSuite(name)])),
   person: () => runPerson('a person, from the lens to the export', { development: root }),
+  palette: runPalette,
   stop: runStop,
   restart: runRestart,
   walkthrough: runWalkthrough,
   vsix: runVsix,
 };
-const chosen = options.suite ? [options.suite] : ['trusted', 'untrusted', 'methods', 'person', 'stop', 'restart', 'walkthrough'];
+const chosen = options.suite ? [options.suite] : Object.keys(suites).filter((name) => name !== 'vsix');
 let ok = true;
 for (const name of chosen) {
   if (!suites[name]) throw new Error(`there is no suite ${name}; known: ${Object.keys(suites).join(', ')}`);
@@ -139,6 +145,6 @@ console.log(`\n${counts.length - failed} passed, ${failed} failed`);
 // In the form of vitest's own, so that one script can add up all suites.
 if (process.env.ESPALIER_TEST_RESULTS) {
   const results = { numPassedTests: counts.length - failed, numFailedTests: failed, numPendingTests: 0, numTodoTests: 0, testResults: [] };
-  writeFileSync(join(process.env.ESPALIER_TEST_RESULTS, 'vscode.json'), JSON.stringify(results));
+  writeFileSync(join(process.env.ESPALIER_TEST_RESULTS, `vscode${options.suite ? `-${options.suite}` : ''}.json`), JSON.stringify(results));
 }
 process.exit(ok ? 0 : 1);

@@ -14,13 +14,16 @@ export const SETTINGS = {
   'git.enabled': false,
 };
 
-/** Settings of each suite, over those of all. */
+/** What each suite has of its own: settings over those of all, and environment. */
 export const SUITES = {
   trusted: {},
   methods: {},
   untrusted: {
-    'security.workspace.trust.enabled': true,
-    'security.workspace.trust.startupPrompt': 'never',
-    'security.workspace.trust.banner': 'never',
+    settings: {
+      'security.workspace.trust.enabled': true,
+      'security.workspace.trust.startupPrompt': 'never',
+      'security.workspace.trust.banner': 'never',
+    },
   },
+  workerless: { env: { ESPALIER_WORKER: '/no/such/worker.js' } },
 };

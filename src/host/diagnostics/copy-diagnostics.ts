@@ -4,6 +4,8 @@ import * as vscode from 'vscode';
 import type { RunStore } from '../runs/run-store';
 import type { WorkerClient } from '../worker-client';
 
+const withoutPaths = (text: string): string => text.replaceAll(/[^\s'"]*[\\/][^\s'"]*/g, '…');
+
 /** Starts the worker, because its versions matter most; where it cannot start, the reason is told instead. */
 export async function copyDiagnostics(version: string, worker: WorkerClient, runs: RunStore): Promise<string> {
   const problem = worker.description
@@ -24,12 +26,12 @@ export async function copyDiagnostics(version: string, worker: WorkerClient, run
           .join(', ')}`
       : `Worker not running: ${problem}`,
     `Workspace ${vscode.workspace.isTrusted ? 'trusted' : 'not trusted'}, ${(vscode.workspace.workspaceFolders ?? []).map(({ uri }) => uri.scheme).join(', ') || 'no folder'}`,
-    // Names of models stay out of reports.
+    // Names of models stay out of reports, and so do ids, which begin with them, and paths.
     ...runs.runs
       .slice(0, 10)
       .map(
         (run) =>
-          `Run ${run.id}: ${run.status}${run.reason === undefined ? '' : ` (${run.reason})`}, ${run.method}, episode ${run.episode} of ${run.episodes}`,
+          `Run of ${run.startedAt}: ${run.status}${run.reason === undefined ? '' : ` (${withoutPaths(run.reason)})`}, ${run.method}, episode ${run.episode} of ${run.episodes}`,
       ),
   ];
   const text = lines.join('\n');

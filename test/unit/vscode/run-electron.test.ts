@@ -59,7 +59,12 @@ describe.skipIf(process.platform === 'win32')('the desktop launcher', () => {
     const { code, output, seen } = await launch([]);
     expect(output).toContain('✓ nothing is wrong');
     expect(code).toBe(0);
-    expect(seen.map(({ suite }) => suite.replace(/^.*[\\/]/, ''))).toEqual(['trusted.cjs', 'methods.cjs', 'untrusted.cjs']);
+    expect(seen.map(({ suite }) => suite.replace(/^.*[\\/]/, ''))).toEqual([
+      'trusted.cjs',
+      'methods.cjs',
+      'untrusted.cjs',
+      'workerless.cjs',
+    ]);
     for (const each of seen) {
       expect(each.exports).toContainEqual(['run', 'function']);
       expect(each.extension.name).toBe('espalier');
@@ -75,7 +80,7 @@ describe.skipIf(process.platform === 'win32')('the desktop launcher', () => {
     expect(untrusted.settings).toMatchObject({ 'security.workspace.trust.enabled': true });
     expect(untrusted.args).not.toContain('--disable-workspace-trust');
     expect(seen[0].settings).toMatchObject({ 'security.workspace.trust.enabled': false });
-    expect(new Set(seen.map(({ args }) => args[0])).size).toBe(3);
+    expect(new Set(seen.map(({ args }) => args[0])).size).toBe(4);
   });
 
   test('fails where a test fails, or where the editor says nothing', async () => {

@@ -1,0 +1,93 @@
+/** "Compress Model…" from the command palette, question by question; every method of the command line is offered. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { cache, freshWorkspace } from './prepare.mjs';
+import { removeFolder } from './remove-folder.mjs';
+import { startServer } from './server.mjs';
+import { openWindow, webview } from './window.mjs';
+
+const PATIENCE = 90_000;
+/** One that the flow does not recommend. */
+const METHOD = 'evolutionary';
+
+/** Names as `espalier methods` lists them. */
+const methodNames = (development) =>
+  execFileSync(process.execPath, [join(development, 'dist', 'cli.js'), 'methods', '--json'], { encoding: 'utf8' })
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line).name);
+
+/**
+ * @param development folder of the extension to load from source
+ * @returns what was seen, for the log
+ */
+export async function compressFromPalette({ development }) {
+  const folder = freshWorkspace();
+  const server = await startServer();
+  const notes = [];
+  let page;
+  try {
+    const window = await openWindow(server, { folder, development });
+    page = window.page;
+    const input = (placeholder) => page.locator(`.quick-input-widget input[placeholder^="${placeholder}"]`);
+    const row = (text) => page.locator('.quick-input-list .monaco-list-row', { hasText: text }).first();
+    const answer = async (question, text) => {
+      await input(question).waitFor({ timeout: PATIENCE });
+      await row(text).click({ timeout: PATIENCE });
+    };
+
+    await page.locator('.activitybar .action-label[aria-label="Espalier"]').waitFor({ timeout: PATIENCE });
+    await page.keyboard.press('F1');
+    await page.locator('.quick-input-widget input').first().fill('>Espalier: Compress Model');
+    await row('Espalier: Compress Model').click({ timeout: PATIENCE });
+    await answer('Which model?', 'small.onnx');
+    await answer('What is it tested on?', 'digits');
+    await answer('What must the result keep to?', 'Half the computation');
+    notes.push('model, data and goal are asked for');
+
+    const method = input('Which method?');
+    await method.waitFor({ timeout: PATIENCE });
+    const names = methodNames(development);
+    assert.ok(names.length > 15, names.join());
+    // The four that are recommended go by their titles alone.
+    const titles = {
+      'two-stage-ppo': 'Two-stage PPO',
+      'episodic-ppo': 'Episodic PPO',
+      'random-search': 'Random search',
+      uniform: 'Uniform',
+    };
+    for (const name of names) {
+      await method.fill(titles[name] ?? name);
+      await row(titles[name] ?? name).waitFor({ timeout: PATIENCE });
+    }
+    notes.push(`${names.length} methods are offered`);
+    await method.fill(METHOD);
+    await row(METHOD).click({ timeout: PATIENCE });
+    await answer('How long to search?', 'Quick look');
+    await answer('Ready.', 'Write the config and start');
+
+    const panel = webview(page);
+    await panel.locator('header .status', { hasText: /Running|Finished/ }).waitFor({ timeout: PATIENCE });
+    const config = JSON.parse(readFileSync(join(folder, 'small.espalier.json'), 'utf8').replace(/^\/\/.*$/m, ''));
+    assert.deepEqual(config, {
+      model: 'small.onnx',
+      data: { name: 'digits' },
+      goal: { flops: 0.5, maxAccuracyDrop: 0.01 },
+      method: METHOD,
+      search: { episodes: 10 },
+    });
+    assert.ok(existsSync(join(folder, '.espalier', 'runs')));
+    notes.push('the config is written, and runs');
+    await window.browser.close();
+    return notes;
+  } catch (error) {
+    const picture = join(cache, 'palette-failed.png');
+    await page?.screenshot({ path: picture }).catch(() => undefined);
+    throw new Error(`after "${notes.at(-1) ?? 'the start'}": ${error.message} (a picture of the window is in ${picture})`);
+  } finally {
+    await server.stop();
+    await removeFolder(folder);
+  }
+}
