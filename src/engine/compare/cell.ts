@@ -1,13 +1,13 @@
 /** One cell of a comparison: a method with one seed, as a run of its own, and what is read off its journal and its end. */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { absoluteBudget, type Config } from '../../protocol/config';
+import type { Config } from '../../protocol/config';
 import type { Candidate, ModelCost } from '../../protocol/policy';
 import type { RunEvent } from '../../protocol/run-events';
 import { UserError } from '../errors';
-import { masksWeights } from '../methods/method';
 import { findMethod } from '../methods/registry';
 import { withMethodSettings } from '../methods/settings';
+import { keepsSizes, limitedFigures } from '../search/goal';
 import { readJournal } from '../search/journal';
 import { ParetoFront } from '../search/pareto';
 import { isFinished, type RunOptions, type RunResult, resumeRun, startRun } from '../search/run';
@@ -185,23 +185,15 @@ type SearchFigures = Pick<CellResult, 'searchAccuracy' | 'searchImages' | 'scori
 /** What of a config says which candidates count. */
 type GoalOfSearch = Pick<Config, 'goal' | 'method' | 'stages'>;
 
-/** True where a candidate keeps `goal.flops`, `goal.params` and, where no quantisation is to come, `goal.bytes`. */
-function keepsGoal({ cost, stage }: Candidate, original: ModelCost, config: GoalOfSearch): boolean {
-  const { goal } = config;
-  const masked = masksWeights(findMethod(config.method.name));
-  const within = (value: number, budget: number | undefined, whole: number): boolean =>
-    budget === undefined || value <= absoluteBudget(budget, whole) * (1 + 1e-9);
-  return (
-    within(masked ? cost.effectiveMacs : cost.macs, goal.flops, original.macs) &&
-    within(masked ? cost.effectiveParams : cost.params, goal.params, original.params) &&
-    ((stage === 'prune' && config.stages.quantize) || within(cost.weightBytes, goal.bytes, original.weightBytes))
-  );
+/** True where a candidate keeps the goal's sizes; bytes count where no quantisation is to come. */
+function keepsGoal({ cost, stage }: Candidate, original: ModelCost, { goal, method, stages }: GoalOfSearch): boolean {
+  const later = stage === 'prune' && stages.quantize;
+  return keepsSizes(cost, original, { goal: later ? { ...goal, bytes: undefined } : goal, method });
 }
 
 /** What the first stage that searched found, and when. */
 export function searchOf(events: readonly RunEvent[], config: GoalOfSearch): SearchFigures {
   const original = events.find((e) => e.type === 'original')?.candidate;
-  const masked = masksWeights(findMethod(config.method.name));
   const front = new ParetoFront<FrontPoint>([
     { name: 'accuracy', value: (p) => p.accuracy },
     { name: 'flops', value: (p) => -p.flops },
@@ -221,7 +213,7 @@ export function searchOf(events: readonly RunEvent[], config: GoalOfSearch): Sea
     const { cost } = candidate;
     front.add({
       accuracy: candidate.accuracy,
-      flops: (masked ? cost.effectiveMacs : cost.macs) / original.cost.macs,
+      flops: limitedFigures(cost, config).macs / original.cost.macs,
       bytes: cost.weightBytes / original.cost.weightBytes,
     });
     if (!keepsGoal(candidate, original.cost, config) || (best && candidate.accuracy <= best.accuracy)) continue;

@@ -32,7 +32,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'espalier-compare-'));
   config = configSchema.parse(input);
   await trainBaseline(config, { folder });
-}, 60_000);
+}, 180_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const methods = ['uniform', 'random-search'];
@@ -68,7 +68,7 @@ test('every method gets the same number of scorings; table, CSV and chart hold a
   expect(events).toEqual([]);
   expect(places).toEqual([0, 1, 2, 3].map((index) => ({ index, total: 4, kept: true, left: 0 })));
   expect(again.results).toEqual(first.results);
-}, 60_000);
+}, 180_000);
 
 test('a comparison that was stopped goes on with the cell under way, and ends as one left alone', async () => {
   const options = { methods: ['random-search'], seeds: [1], folder };
@@ -86,7 +86,7 @@ test('a comparison that was stopped goes on with the cell under way, and ends as
   expect(types).toContain('resumed');
   const figures = (r: CellResult) => ({ accuracy: r.accuracy, flops: r.flops, curve: r.curve, front: r.front, scorings: r.scorings });
   expect(results.map(figures)).toEqual(alone.results.map(figures));
-}, 60_000);
+}, 180_000);
 
 test('what cannot run is a line of the report; other settings in the same folder are refused', async () => {
   const out = join(folder, 'odd');
@@ -112,7 +112,7 @@ test('what cannot run is a line of the report; other settings in the same folder
   expect(begun).toEqual([]);
   expect(readFileSync(ours.files.report, 'utf8')).toBe(report);
   expect(readdirSync(join(out, 'runs'))).toEqual(['uniform-seed1']);
-}, 60_000);
+}, 180_000);
 
 type Figures = Partial<{ partial: boolean; stage: 'prune' | 'quantize'; cost: Partial<ModelCost> }>;
 

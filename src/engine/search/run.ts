@@ -11,7 +11,6 @@ import { loadTensorBackend } from '../agents/tensor-backend';
 import { BatchPipeline } from '../data/batches';
 import { UserError } from '../errors';
 import { foldBatchNorm } from '../graph/passes/fold-batch-norm';
-import { masksWeights } from '../methods/method';
 import { findMethod } from '../methods/registry';
 import { withMethodSettings } from '../methods/settings';
 import { saveModel } from '../onnx/file';
@@ -26,6 +25,7 @@ import { runtimeVersion } from '../runtime/onnxruntime';
 import { reestimateBatchNorm } from '../training/batch-norm';
 import { formatPercent } from './figures';
 import { type FinalResult, finish } from './finish';
+import { keepsSizes } from './goal';
 import { readJournal } from './journal';
 import { type Prepared, prepare } from './prepare';
 import { quantizeStage } from './quantize-stage';
@@ -366,14 +366,8 @@ async function withBetterStatistics(context: RunContext, model: Model): Promise<
 
 function meetsGoal({ config, prepared }: RunContext, { before, after }: FinalResult): boolean {
   const { goal } = config;
-  // Masks change only what is left of the weights, so that is what the goal limits.
-  const masked = masksWeights(findMethod(config.method.name));
-  const within = (value: number, limit: number | undefined, original: number): boolean =>
-    limit === undefined || value <= (limit <= 1 ? limit * original : limit) * (1 + 1e-9);
   return (
-    within(masked ? after.cost.effectiveMacs : after.cost.macs, goal.flops, prepared.costs.macs) &&
-    within(masked ? after.cost.effectiveParams : after.cost.params, goal.params, prepared.costs.params) &&
-    within(after.cost.weightBytes, goal.bytes, prepared.costs.weightBytes) &&
+    keepsSizes(after.cost, prepared.costs, config) &&
     (goal.latency === undefined || (after.latency[0]?.median ?? 0) <= goal.latency) &&
     (goal.maxAccuracyDrop === undefined || before.accuracy - after.accuracy <= goal.maxAccuracyDrop + 1e-9)
   );
