@@ -1,6 +1,8 @@
 /** Straight-through fine-tuning of a quantised model over epochs; its result lies exactly on the codes that are written. */
 import type { Model } from '../onnx/model';
 import { type BatchSource, type FitOptions, fitModel } from '../training/fit';
+import { trainedOutputs } from '../training/hints';
+import { ancestors } from '../training/logits';
 import { type QuantizedLayer, quantizersOf, requantize, withDequantizedWeights } from './quantized-layer';
 import { channelLayout, largestCode, mseClip } from './quantizers';
 
@@ -20,7 +22,13 @@ export async function tuneQuantized(
   source: BatchSource,
   options: Omit<FitOptions, 'quantizers' | 'onEpoch' | 'onResume'>,
 ): Promise<TunedQuantization> {
-  const quantizers = quantizersOf(layers);
+  // Layers that only lead to an output that is not trained towards keep their rounded weights.
+  const [first, ...others] = trainedOutputs(model);
+  const reached = new Set(
+    ancestors(model, options.hints && options.teachers?.length ? [first, ...others] : [first]).flatMap((n) => n.inputs),
+  );
+  const tuned = layers.filter((l) => reached.has(l.layer.weight));
+  const quantizers = quantizersOf(tuned);
   const scales = new Map([...quantizers].map(([name, q]) => [name, Float32Array.from(q.scales)]));
   const result = await fitModel(model, source, {
     ...options,
@@ -30,7 +38,7 @@ export async function tuneQuantized(
     },
     onEpoch: (trainer, epoch) => {
       if (epoch >= options.epochs - 1) return;
-      for (const { layer, weights } of layers) {
+      for (const { layer, weights } of tuned) {
         const own = scales.get(layer.weight)!;
         const dims = model.graph.initializers.get(layer.weight)!.dims;
         refreshScales(trainer.parameter(layer.weight), dims, layer.outAxis, weights.bits, own);
@@ -38,11 +46,11 @@ export async function tuneQuantized(
       }
     },
   });
-  const tuned = requantize(
+  const codes = requantize(
     result.model,
-    layers.map((l) => ({ ...l, weights: { ...l.weights, scales: scales.get(l.layer.weight)! } })),
+    layers.map((l) => ({ ...l, weights: { ...l.weights, scales: scales.get(l.layer.weight) ?? l.weights.scales } })),
   );
-  return { model: withDequantizedWeights(result.model, tuned), layers: tuned };
+  return { model: withDequantizedWeights(result.model, codes), layers: codes };
 }
 
 function refreshScales(weights: Float32Array, dims: readonly number[], axis: number, bits: number, scales: Float32Array): void {

@@ -7,10 +7,12 @@
  * - mae: the same of absolute distances, with the median in the place of the mean
  * - outputs: agreement of all outputs with the original's: R² as above, but over all values of an output together (those that vary most weigh most), the mean
  *   over outputs; of outputs in whole numbers, the share that is equal
+ * - detections: F1 of the boxes that a detector and the original both find (`detections.ts`)
  */
 import { attr, type Model } from '../onnx/model';
+import { type DetectionRule, detectionAgreement } from './detections';
 
-export type Metric = 'top-1' | 'exact-match' | 'f1' | 'map' | 'mse' | 'mae' | 'outputs';
+export type Metric = 'top-1' | 'exact-match' | 'f1' | 'map' | 'mse' | 'mae' | 'outputs' | 'detections';
 
 /** How figures of a metric are called in reports. */
 export const METRIC_TITLES: Readonly<Record<Metric, string>> = {
@@ -21,6 +23,7 @@ export const METRIC_TITLES: Readonly<Record<Metric, string>> = {
   mse: 'R² (1 − MSE / variance)',
   mae: '1 − MAE / mean deviation',
   outputs: 'agreement of the outputs',
+  detections: 'agreement of the detections',
 };
 
 /** Values of one output: [count, width]. */
@@ -37,6 +40,8 @@ export interface Truth {
   readonly outputs: ReadonlyArray<Answers & { readonly name: string }>;
   /** Scores above it say yes, for labels. */
   readonly threshold: number;
+  /** How outputs are read as detections, for that metric. */
+  readonly detection?: DetectionRule;
 }
 
 /** The score above which an output says yes: 0.5 behind a sigmoid, else 0, which is the same of raw scores. */
@@ -60,6 +65,7 @@ export function endsInSigmoid(model: Model, output: string): boolean {
 
 /** The score of a model's answers, in [0, 1]. @throws Error where an answer's size is not the truth's */
 export function scoreOf(truth: Truth, answers: ReadonlyMap<string, Answers>): number {
+  if (truth.metric === 'detections') return detectionScore(truth, answers);
   let sum = 0;
   for (const wanted of truth.outputs) {
     const given = answers.get(wanted.name);
@@ -68,6 +74,14 @@ export function scoreOf(truth: Truth, answers: ReadonlyMap<string, Answers>): nu
     sum += outputScore(truth, wanted, given.values);
   }
   return sum / truth.outputs.length;
+}
+
+function detectionScore({ outputs, detection }: Truth, answers: ReadonlyMap<string, Answers>): number {
+  const rule = detection!;
+  const wanted = new Map<string, Answers>(outputs.map((o) => [o.name, o]));
+  const both = (from: ReadonlyMap<string, Answers>) => ({ boxes: from.get(rule.boxes)!.values, scores: from.get(rule.scores)!.values });
+  const { width, values } = wanted.get(rule.boxes)!;
+  return detectionAgreement(both(wanted), both(answers), values.length / width, rule);
 }
 
 function outputScore({ metric, threshold }: Truth, { values: y, width, whole }: Answers, given: Float32Array): number {
@@ -84,6 +98,8 @@ function outputScore({ metric, threshold }: Truth, { values: y, width, whole }: 
       for (let c = 0; c < width; c++) sum += explained(y, given, width, [c], metric);
       return Math.max(0, sum / width);
     }
+    case 'detections':
+      throw new Error('detections are scored over both outputs at once');
     case 'outputs':
       if (whole) return y.reduce((right, v, i) => right + Number(v === given[i]), 0) / y.length;
       return Math.max(0, explained(y, given, width, undefined, 'mse'));

@@ -5,6 +5,7 @@ import { labelsOf } from '../data/splits';
 import { UserError } from '../errors';
 import type { Model } from '../onnx/model';
 import { elementCount } from '../onnx/tensor';
+import type { DetectionRule } from '../runtime/detections';
 import { classAnswers, outputsOf, type ScoringSet, scoringSignature } from '../runtime/evaluate';
 import { endsInSigmoid, type Metric, type Truth, thresholdOf } from '../runtime/metrics';
 import type { SampleSet } from './actor';
@@ -35,6 +36,13 @@ const NO_LABELS = new Int32Array(0);
  */
 export async function chooseJudge(config: Config, model: Model, dataset: Dataset, options: JudgeOptions): Promise<Judge> {
   const wanted = config.data.metric;
+  const detects = wanted === 'detections' || (wanted === undefined && config.data.detection !== undefined);
+  if (detects && (dataset.targets || dataset.labels))
+    throw new UserError(
+      `the metric 'detections' holds a detector against the original model, but ${dataset.name} has labels`,
+      'Give the inputs alone: "data.files.inputs".',
+    );
+  if (detects) return byDetections(config, model, dataset, options);
   if (dataset.targets) return byTargets(wanted, model, dataset, dataset.targets);
   if (dataset.labels) {
     if (wanted === 'mse' || wanted === 'mae') {
@@ -54,7 +62,7 @@ function byTargets(wanted: Metric | undefined, model: Model, dataset: Dataset, t
   const first = model.graph.outputs[0].name;
   const binary = targets.outputs.every((o) => o.values.every((v) => v === 0 || v === 1));
   const metric = wanted ?? (binary ? 'f1' : 'mse');
-  if (metric === 'top-1' || metric === 'outputs')
+  if (metric === 'top-1' || metric === 'outputs' || metric === 'detections')
     throw new UserError(
       `the metric '${metric}' needs one class a sample, but ${dataset.name} has values`,
       "Use 'mse', 'mae', 'f1', 'map' or 'exact-match'.",
@@ -77,6 +85,47 @@ function byTargets(wanted: Metric | undefined, model: Model, dataset: Dataset, t
     },
   };
 }
+
+/** Boxes and scores of the original, held against those of another by overlap and class. @throws UserError where the outputs are not boxes and scores */
+async function byDetections(config: Config, model: Model, dataset: Dataset, options: JudgeOptions): Promise<Judge> {
+  const signature = scoringSignature(model);
+  const names = model.graph.outputs.map((o) => o.name);
+  const { boxes, scores, ...rule } = config.data.detection ?? DETECTION;
+  const one: SampleSet = { inputs: new Float32Array(elementCount(dataset.shape)), shape: dataset.shape, fields: dataset.fields, count: 1 };
+  const widths = new Map([...(await outputsOf(model, signature, names, one, options))].map(([name, { width }]) => [name, width]));
+  const stated = (name: string): readonly unknown[] => model.graph.outputs.find((o) => o.name === name)?.shape ?? [];
+  const choose = (given: string | undefined, field: string, fits: (name: string) => boolean): string => {
+    const fitting = given === undefined ? names.filter(fits) : names.filter((n) => n === given && fits(n));
+    if (fitting.length === 1) return fitting[0];
+    throw new UserError(
+      given === undefined
+        ? `which of the outputs ${names.join(', ')} has the ${field} is not clear`
+        : `'data.detection.${field}' names '${given}', which is no output of [batch, boxes, ${field === 'boxes' ? '4' : 'classes'}]`,
+      `Name it with "data.detection.${field}"; the outputs are ${model.graph.outputs.map((o) => `${o.name} [${(o.shape ?? []).join(', ')}]`).join('; ')}.`,
+    );
+  };
+  const ofBoxes = choose(boxes, 'boxes', (n) => stated(n).length === 3 && stated(n)[2] === 4);
+  const count = widths.get(ofBoxes)! / 4;
+  const ofScores = choose(
+    scores,
+    'scores',
+    (n) => n !== ofBoxes && widths.get(n)! % count === 0 && (stated(n).length !== 3 || stated(n)[1] === count),
+  );
+  const wanted = [ofBoxes, ofScores];
+  return {
+    metric: 'detections',
+    target: 'values',
+    async scoringSet(_split, samples) {
+      const answers = await outputsOf(model, signature, wanted, samples, options);
+      const outputs = wanted.map((name) => ({ name, ...answers.get(name)! }));
+      const detection: DetectionRule = { ...rule, boxes: ofBoxes, scores: ofScores };
+      return { ...samples, labels: NO_LABELS, truth: { metric: 'detections', threshold: 0, outputs, detection } };
+    },
+  };
+}
+
+/** Where the config says nothing of how detections are read. */
+const DETECTION = { boxes: undefined, scores: undefined, form: 'corners', score: 0.5, iou: 0.5 } as const;
 
 /** True where an output is scores of classes: [batch, classes], axes of length 1 behind them, or one sigmoid. */
 function isClassifier(model: Model, width: number, shape: readonly number[]): boolean {

@@ -175,9 +175,9 @@ async function prepareData(
     labelled,
     measure: labelled
       ? METRIC_TITLES[judge.metric]
-      : judge.metric === 'outputs'
-        ? 'agreement of the outputs with the original'
-        : 'agreement with the original',
+      : judge.metric === 'top-1'
+        ? 'agreement with the original'
+        : `${METRIC_TITLES[judge.metric]} with the original`,
     target: judge.target,
     normalization,
     augmentation: config.data.augmentation,

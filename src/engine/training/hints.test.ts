@@ -4,7 +4,7 @@ import { type Model, withGraph } from '../onnx/model';
 import { removeChannels } from '../pruning/remove-channels';
 import { floatTensor, Session } from '../runtime/onnxruntime';
 import { fitModel } from './fit';
-import { hintTransforms, hintValues, withValues } from './hints';
+import { hintTransforms, hintValues, trainedOutputs, withValues } from './hints';
 import { expectRightGradients } from './testing/gradients';
 import { fill, residual, twoLayers } from './testing/networks';
 import { Trainer } from './trainer';
@@ -75,3 +75,17 @@ test('a cut network that is fine-tuned with hints alone comes nearer to its orig
   const { model: taught } = await fitModel(cut, source, { ...options, teachers: [model], hints: 5 });
   expect(await distance(taught)).toBeLessThan(0.7 * (await distance(cut)));
 }, 30_000);
+
+test('of several outputs the others are compared too, but for those behind operators without gradients', () => {
+  const model = residual();
+  const inner = hintValues(model, model)[0];
+  const both = withGraph(model, { outputs: [...model.graph.outputs, { name: inner, type: 'float32', shape: undefined }] });
+  expect(trainedOutputs(both)).toEqual([model.graph.outputs[0].name, inner]);
+  expect(hintValues(both, both)).toContain(inner);
+  const node = { ...model.graph.nodes[0], name: 'choice', opType: 'ArgMax', inputs: [inner], outputs: ['chosen'] };
+  const whole = withGraph(both, {
+    nodes: [...model.graph.nodes, node],
+    outputs: [...model.graph.outputs, { name: 'chosen', type: 'int64', shape: undefined }],
+  });
+  expect(trainedOutputs(whole)).toEqual([model.graph.outputs[0].name]);
+});

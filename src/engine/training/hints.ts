@@ -5,6 +5,7 @@
  */
 import { inferTypes } from '../graph/infer';
 import { type Model, withGraph } from '../onnx/model';
+import { findOperator } from '../ops/registry';
 import { emit, total } from './emit';
 import { ancestors, logitsName } from './logits';
 import type { ValueTransform } from './training-graph';
@@ -12,15 +13,33 @@ import type { ValueTransform } from './training-graph';
 const LAYERS = new Set(['Conv', 'Gemm', 'MatMul']);
 
 /**
+ * The outputs of a model that training can aim at: the first, and of the others those that are floats reached through operators with gradients (boxes beside
+ * scores; not what non-maximum suppression leaves).
+ */
+export function trainedOutputs(model: Model): string[] {
+  const { types } = inferTypes(model, { batch: 1 });
+  const [first, ...others] = model.graph.outputs.map((o) => o.name);
+  const smooth = (name: string): boolean =>
+    types.get(name)?.type === 'float32' &&
+    ancestors(model, [name]).every(
+      (n) =>
+        findOperator(n.opType, n.domain)?.gradient !== undefined ||
+        n.outputs.every((o) => types.get(o)?.type !== 'float32' || types.get(o)?.value),
+    );
+  return [first, ...others.filter(smooth)];
+}
+
+/**
  * Values that both networks have under one name and shape and that a layer reads: the ends of residual blocks, mostly.
- * Empty where every width has changed.
+ * Of several outputs those that the loss itself does not aim at are among them. Empty where every width has changed.
  */
 export function hintValues(student: Model, teacher: Model): string[] {
   const [own, its] = [student, teacher].map((model) => inferTypes(model, { batch: 1 }).types);
   const inputs = new Set(student.graph.inputs.map((i) => i.name));
   const made = new Set(teacher.graph.nodes.flatMap((n) => n.outputs));
-  const read = ancestors(student, [logitsName(student)]).flatMap((n) => (LAYERS.has(n.opType) ? [n.inputs[0]] : []));
-  return [...new Set(read)].filter((name) => {
+  const [, ...heads] = trainedOutputs(student);
+  const read = ancestors(student, [logitsName(student), ...heads]).flatMap((n) => (LAYERS.has(n.opType) ? [n.inputs[0]] : []));
+  return [...new Set([...read, ...heads])].filter((name) => {
     const [a, c] = [own.get(name), its.get(name)];
     if (inputs.has(name) || !made.has(name) || a?.type !== 'float32' || a.value || !a.shape || !c?.shape) return false;
     return a.shape.length > 1 && a.shape.length === c.shape.length && a.shape.every((d, axis) => d === c.shape![axis]);

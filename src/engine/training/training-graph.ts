@@ -153,7 +153,8 @@ export function buildTrainingGraph(source: Model, options: TrainingGraphOptions)
   };
 
   const logitsValue = logitsName(model, ofValues(lossOptions));
-  const nodes = ancestors(model, [logitsValue]);
+  // What is compared with a teacher may lie on the way to another output.
+  const nodes = ancestors(model, [logitsValue, ...(options.transforms?.keys() ?? [])]);
   const { types } = inferTypes(
     { ...model, graph: { ...model.graph, nodes } },
     {

@@ -1,6 +1,6 @@
 /** What the model is tested and fine-tuned on. */
 import * as z from 'zod';
-import { path, positive, wholeAtLeast } from './fields';
+import { path, positive, share, wholeAtLeast } from './fields';
 import { DATA_NAMES, METRIC_NAMES } from './names';
 
 const labelledFile = z
@@ -96,6 +96,26 @@ const csvSchema = z
   })
   .describe('How CSV and TSV files are read.');
 
+const detectionSchema = z
+  .strictObject({
+    boxes: z.string().min(1).optional().describe("Output with the boxes, [batch, boxes, 4]; without it, the model's only such output."),
+    scores: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Output with the scores of the classes, [batch, boxes, classes]; without it, the only one that fits the boxes.'),
+    form: z
+      .enum(['corners', 'center'])
+      .default('corners')
+      .describe("What the four numbers of a box are: two opposite 'corners', or its 'center' and then its size."),
+    score: z.number().default(0.5).describe('Least score of a detection, in the units of the output.'),
+    iou: share.default(0.5).describe('Least overlap (intersection over union) of boxes that are taken for the same.'),
+    background: wholeAtLeast(0).optional().describe('Number of the class that stands for nothing, where there is one.'),
+  })
+  .describe(
+    "How a detector's outputs are read, where `metric` is 'detections': the share of detections that it and the original have in common.",
+  );
+
 export const dataSchema = z
   .strictObject({
     name: z
@@ -123,8 +143,9 @@ export const dataSchema = z
       .enum(METRIC_NAMES)
       .optional()
       .describe(
-        "How answers are scored, from 0 to 1: 'top-1' for one class a sample; 'f1', 'map' and 'exact-match' for several; 'mse' and 'mae' for values, as 1 − error / spread. Without it, what suits the labels.",
+        "How answers are scored, from 0 to 1: 'top-1' for one class a sample; 'f1', 'map' and 'exact-match' for several; 'mse' and 'mae' for values, as 1 − error / spread; 'detections' for boxes with scores, against the original model's. Without it, what suits the labels.",
       ),
+    detection: detectionSchema.optional(),
     digits: z
       .strictObject({
         train: wholeAtLeast(100).default(12_000).describe('Generated training images.'),

@@ -26,7 +26,7 @@ export const METHOD_NAMES = [
   'greedy',
 ] as const;
 /** Ways to score answers that `data.metric` may name. */
-export const METRIC_NAMES = ['top-1', 'exact-match', 'f1', 'map', 'mse', 'mae'] as const;
+export const METRIC_NAMES = ['top-1', 'exact-match', 'f1', 'map', 'mse', 'mae', 'detections'] as const;
 export const ARCHITECTURE_NAMES = ['lenet5', 'lenet-300-100', 'lstm-rows'] as const;
 /** Ways to choose the channels that are removed. */
 export const SELECTION_NAMES = ['lasso', 'backward-elimination', 'l1', 'l2', 'bn-scale', 'fpgm', 'taylor'] as const;
