@@ -95,7 +95,7 @@ function rowConfig(row: Row, seed: number, scale: number): ConfigInput {
         ...(row.targetFlops === undefined ? {} : { targetFlops: row.targetFlops }),
       },
     },
-    recovery: { epochs: epochs(4), learningRate: 0.05, weightDecay: 1e-4, distillation: { weight: 0.3, temperature: 3 } },
+    recovery: { epochs: epochs(4), learningRate: 0.05, weightDecay: 1e-4, distillation: { weight: 0.3, temperature: 3, hints: 0 } },
     seed,
   };
 }

@@ -85,6 +85,21 @@ test('the folder of a run holds what it should', async () => {
   expect(readRunSnapshot(folder)?.summary).toMatchObject({ status: 'finished', best: { id: 'final' } });
 });
 
+test('fine-tuning that diverges begins anew at lower rates; where none is low enough the run goes on without it', async () => {
+  const { folder, result } = await run('diverging', {
+    recovery: { epochs: 1, batch: 64, learningRate: 1e30 },
+    quantization: { activations: 'float', epochs: 1, learningRate: 1e30 },
+  });
+  const warnings = eventsOf(folder).flatMap((e) => (e.type === 'warning' ? [e.message] : []));
+  for (const phase of ['fine-tuning', 'straight-through fine-tuning'])
+    expect(warnings).toContainEqual(expect.stringMatching(new RegExp(`^${phase} diverged at every learning rate tried`)));
+  expect(warnings.filter((w) => w.includes('begins anew at'))).toEqual(
+    [2.5e29, 6.25e28, 2.5e29, 6.25e28].map((rate) => expect.stringContaining(`begins anew at ${rate}`)),
+  );
+  expect(result.after.accuracy).toBeGreaterThan(0.1);
+  expect(readdirSync(join(folder, 'checkpoint')).filter((n) => n.endsWith('.bin'))).toEqual([]);
+});
+
 test('a finished run cannot be resumed, and says so', async () => {
   expect(isFinished(first.folder)).toBe(true);
   const before = fileHash(join(first.folder, 'journal.jsonl'));

@@ -62,6 +62,8 @@ export class AugmentThreadClient {
 
   async close(): Promise<void> {
     this.fail(new Error('The batch pipeline was closed.'));
+    // Where nothing else keeps the process alive it would end here, with all that its caller had to do or to report still open.
+    this.worker.ref();
     await this.worker.terminate();
   }
 

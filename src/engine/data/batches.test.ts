@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -117,6 +118,35 @@ describe('the augmentation thread', () => {
     const [a, b] = await Promise.all([all(there, 1), all(there, 2)]);
     expect([a, b]).toEqual([await all(here, 1), await all(here, 2)]);
     await there.close();
+  });
+
+  it('keeps the process alive while it is closed, where nothing else does', async () => {
+    const script = join(temporaryFolder(), 'close.cjs');
+    await build({
+      stdin: {
+        contents: `
+          import { BatchPipeline } from './batches';
+          import { Random } from '../random';
+          const dataset = { name: 'd', count: 8, shape: [1, 8, 8], inputs: new Uint8Array(512), labels: new Uint8Array(8), classes: 2 };
+          (async () => {
+            const pipeline = new BatchPipeline(
+              { dataset, rows: Uint32Array.from([0, 1, 2, 3]) },
+              { batch: 2, normalization: { scale: 1, mean: [0], std: [1] }, augmentation: { rotate: 10 }, random: new Random(1), threadFile: ${JSON.stringify(threadFile)} },
+            );
+            for await (const _ of pipeline.batches(0)) break;
+            await pipeline.close();
+            console.log('closed');
+          })();
+        `,
+        resolveDir: import.meta.dirname,
+        loader: 'ts',
+      },
+      bundle: true,
+      platform: 'node',
+      outfile: script,
+      logLevel: 'error',
+    });
+    expect(spawnSync(process.execPath, [script], { encoding: 'utf8' })).toMatchObject({ status: 0, stdout: 'closed\n', stderr: '' });
   });
 
   it('that cannot start is an error, not a wait without end', async () => {

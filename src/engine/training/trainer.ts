@@ -46,6 +46,9 @@ export interface TrainerState {
   readonly scales?: Readonly<Record<string, Float32Array>>;
 }
 
+/** The loss is no longer a number: the steps were too long. */
+export class TrainingDiverged extends UserError {}
+
 interface Buffers {
   readonly weights: Map<string, Float32Array>;
   readonly velocities: Map<string, Float32Array>;
@@ -152,7 +155,7 @@ export class Trainer {
   /**
    * One step of gradient descent.
    * @throws RangeError where the batch is of another size than the graph's
-   * @throws UserError where the loss is no longer a number; weights are then those before the step
+   * @throws TrainingDiverged where the loss is no longer a number; weights are then those before the step
    */
   async step(batch: TrainingBatch, learningRate: number): Promise<StepResult> {
     this.fillInputs(batch.inputs);
@@ -164,7 +167,7 @@ export class Trainer {
     await this.runs[this.current]();
     const loss = this.results.loss[0];
     if (!Number.isFinite(loss)) {
-      throw new UserError(
+      throw new TrainingDiverged(
         `training diverged at step ${this.steps + 1}: the loss is ${loss}`,
         'Lower the learning rate (recovery.learningRate), or check that the inputs are normalised.',
       );
