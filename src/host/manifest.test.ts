@@ -40,6 +40,14 @@ describe('manifest', () => {
     expect(manifest.activationEvents).toEqual(expect.arrayContaining(Object.keys(LANGUAGES).map((language) => `onLanguage:${language}`)));
   });
 
+  it('is limited in untrusted and virtual workspaces, with the reason in words', () => {
+    for (const kind of ['untrustedWorkspaces', 'virtualWorkspaces'] as const) {
+      const { supported, description } = manifest.capabilities[kind];
+      expect(supported).toBe('limited');
+      expect(strings[description.replaceAll('%', '') as keyof typeof strings]).toMatch(/\w+ \w+.*\./);
+    }
+  });
+
   it('names files that exist', () => {
     const files = [
       manifest.icon,

@@ -27,8 +27,13 @@ export async function pauseAndStop({ development }) {
     await page.locator('.explorer-viewlet .monaco-list-row', { hasText: 'long.espalier.json' }).dblclick({ timeout: PATIENCE });
     await page.locator('.codelens-decoration a', { hasText: /^\s*Run$/ }).click({ timeout: PATIENCE });
     await panel.locator('.pareto .front-point').first().waitFor({ timeout: PATIENCE });
+    const inStatusBar = page.locator('.statusbar-item', { hasText: 'Espalier: small' });
+    await inStatusBar.waitFor({ timeout: PATIENCE });
+    assert.equal(await inStatusBar.count(), 1);
+    notes.push('the status bar has one item of the run');
     await press('Pause');
     await status('Paused');
+    await inStatusBar.waitFor({ state: 'detached', timeout: PATIENCE });
     assert.equal(await panel.getByRole('button', { name: 'Pause', exact: true }).count(), 0);
     notes.push('paused');
     await press('Resume');
@@ -51,6 +56,12 @@ export async function pauseAndStop({ development }) {
     await page.locator('.tab', { hasText: 'load small-compressed.onnx.md' }).waitFor({ timeout: PATIENCE });
     assert.ok(existsSync(file), 'the export is on disk');
     notes.push('its best so far is exported');
+
+    await page.locator('.activitybar .action-label[aria-label="Espalier"]').click({ timeout: PATIENCE });
+    await page.locator('.monaco-list-row[aria-label^="small, stopped"]').waitFor({ timeout: PATIENCE });
+    for (const layer of ['conv1, Conv', 'fc, Gemm'])
+      await page.locator(`.monaco-list-row[aria-label^="${layer} · "]`).waitFor({ timeout: PATIENCE });
+    notes.push('the views of runs and layers say so in words');
     await window.browser.close();
     return notes;
   } catch (error) {

@@ -1,7 +1,10 @@
 /** A layer graph as a tree of name scopes, with each layer's figures in words: what the panel draws, for keyboard and screen reader. */
+import * as vscode from 'vscode';
 import type { LayerGraph, LayerNode } from '../../protocol/layer-graph';
 import type { Policy } from '../../protocol/policy';
 import { bytesText, countText } from '../runs/run-text';
+
+const { t } = vscode.l10n;
 
 export interface ScopeBranch {
   readonly kind: 'scope';
@@ -45,11 +48,11 @@ export function layerFigures(node: LayerNode, policy: Policy | null): string {
   const parts = [node.opType];
   const weight = node.weights[0]?.shape;
   if (weight) parts.push(weight.map((axis) => axis ?? '?').join('×'));
-  if (node.macs !== null && node.macs > 0) parts.push(`${countText(node.macs)} MACs`);
-  if (node.params > 0) parts.push(`${countText(node.params)} params`, bytesText(node.bytes));
+  if (node.macs !== null && node.macs > 0) parts.push(t('{0} MACs', countText(node.macs)));
+  if (node.params > 0) parts.push(t('{0} params', countText(node.params)), bytesText(node.bytes));
   const ratios = policy ? node.groups.flatMap((group) => policy.ratios[group] ?? []) : [];
-  if (ratios.length > 0) parts.push(`prune ${Math.round(Math.max(...ratios) * 100)} %`);
+  if (ratios.length > 0) parts.push(t('prune {0} %', Math.round(Math.max(...ratios) * 100)));
   const bits = policy && node.quantizable !== undefined ? policy.bits[node.quantizable] : undefined;
-  if (bits !== undefined) parts.push(`${bits} bit`);
+  if (bits !== undefined) parts.push(t('{0} bit', bits));
   return parts.join(' · ');
 }

@@ -1,8 +1,10 @@
 /** Figures of runs as lists, lenses and status bars show them. */
-
+import * as vscode from 'vscode';
 import { originalOf } from '../../protocol/original-of';
 import type { Candidate, ModelCost } from '../../protocol/policy';
 import type { RunSummary } from '../../protocol/run-summary';
+
+const { t } = vscode.l10n;
 
 /** A true minus sign: hyphens make figures hard to read. */
 export function signed(value: number, digits = 0): string {
@@ -18,7 +20,7 @@ export function changeText(before: number, after: number): string {
 
 /** '−0.2 pt': percentage points. */
 export function pointsText(before: number, after: number): string {
-  return `${signed((after - before) * 100, 1)} pt`;
+  return t('{0} pt', signed((after - before) * 100, 1));
 }
 
 export function percentText(share: number): string {
@@ -59,12 +61,12 @@ export function achievementText(run: RunSummary, candidate: Candidate | undefine
   const original = originalOf(run, candidate);
   if (!original || !candidate) return undefined;
   const parts = [];
-  if (candidate.cost.macs !== original.cost.macs) parts.push(`${changeText(original.cost.macs, candidate.cost.macs)} MACs`);
+  if (candidate.cost.macs !== original.cost.macs) parts.push(t('{0} MACs', changeText(original.cost.macs, candidate.cost.macs)));
   // Quantisation leaves the MACs; bytes are then what fell.
   if (parts.length === 0 || candidate.stage !== 'prune') {
     const [before, after] = [original.cost.weightBytes, candidate.cost.weightBytes];
-    if (after !== before) parts.push(`${changeText(before, after)} bytes`);
+    if (after !== before) parts.push(t('{0} bytes', changeText(before, after)));
   }
-  if (parts.length === 0) parts.push('±0 % MACs');
+  if (parts.length === 0) parts.push(t('{0} MACs', '±0 %'));
   return `${parts.join(', ')}, ${pointsText(original.accuracy, candidate.accuracy)}`;
 }

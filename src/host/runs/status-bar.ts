@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import { commandLink } from '../commands';
 import type { RunStore } from './run-store';
 import { achievementText } from './run-text';
+import { phaseText } from './status-text';
 
 export function showRunInStatusBar(store: RunStore): vscode.Disposable {
   const item = vscode.window.createStatusBarItem('espalier.run', vscode.StatusBarAlignment.Left, 10);
@@ -17,7 +18,7 @@ export function showRunInStatusBar(store: RunStore): vscode.Disposable {
     const waiting = others > 0 ? vscode.l10n.t(', {0} queued', others) : '';
     const episodes = run.episodes > 0 ? ` ${run.episode}/${run.episodes}` : '';
     item.text = `$(sync~spin) Espalier: ${run.name}${episodes}${waiting}`;
-    item.tooltip = [run.phase, achievementText(run)].filter((part) => part !== undefined).join(' · ');
+    item.tooltip = [run.phase && phaseText(run.phase), achievementText(run)].filter((part) => part !== undefined).join(' · ');
     item.accessibilityInformation = {
       label: vscode.l10n.t('Espalier compresses {0}, episode {1} of {2}', run.name, run.episode, run.episodes),
     };

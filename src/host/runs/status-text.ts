@@ -1,5 +1,6 @@
-/** The status of a run in one word. */
+/** The status and the phase of a run in a word or two. */
 import * as vscode from 'vscode';
+import type { Phase } from '../../protocol/run-events';
 import type { RunSummary } from '../../protocol/run-summary';
 
 export function statusText({ status, paused, stopped }: Pick<RunSummary, 'status' | 'paused' | 'stopped'>): string {
@@ -16,4 +17,16 @@ export function statusText({ status, paused, stopped }: Pick<RunSummary, 'status
     case 'failed':
       return vscode.l10n.t('failed');
   }
+}
+
+export function phaseText(phase: Phase): string {
+  const words: Readonly<Record<Phase, string>> = {
+    prepare: vscode.l10n.t('preparing'),
+    prune: vscode.l10n.t('pruning search'),
+    quantize: vscode.l10n.t('bit-width search'),
+    recover: vscode.l10n.t('fine-tuning'),
+    export: vscode.l10n.t('exporting'),
+    report: vscode.l10n.t('writing the report'),
+  };
+  return words[phase];
 }
