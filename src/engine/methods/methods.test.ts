@@ -100,10 +100,13 @@ describe.each(WIDTHS)('%s', (name) => {
     expect(limited.best).toBeDefined();
   });
 
-  test.runIf(SEARCHES.has(name))('finds a better policy than the uniform one', async () => {
-    const uniform = await play('uniform');
-    expect((await once).result.best!.accuracy).toBeGreaterThan(uniform.result.best!.accuracy + 0.01);
-  });
+  // One policy alone is none that a search found.
+  if (SEARCHES.has(name)) {
+    test('finds a better policy than the uniform one', async () => {
+      const uniform = await play('uniform');
+      expect((await once).result.best!.accuracy).toBeGreaterThan(uniform.result.best!.accuracy + 0.01);
+    });
+  }
 });
 
 describe('what is particular', () => {
