@@ -245,6 +245,22 @@ export const run = (): Promise<void> =>
       return titles.at(-1);
     },
 
+    'config: the hover of a name has its value in the last run': async () => {
+      const document = await open('net.espalier.json');
+      const { best, original } = await runOf('net.espalier.json', 'finished');
+      const at = document.positionAt(document.getText().indexOf('flops /') + 2);
+      const number = (value: number): string => value.toLocaleString(undefined, { maximumFractionDigits: 3 });
+      const text = await eventually('value in the hover', async () => {
+        const hovers = await vscode.commands.executeCommand<vscode.Hover[]>('vscode.executeHoverProvider', document.uri, at);
+        const found = hovers.flatMap(({ contents }) => contents.map((content) => (content as vscode.MarkdownString).value)).join('\n');
+        return found.includes('Last run') ? found : undefined;
+      });
+      assert.ok(
+        text.includes(`Last run: **${number(best!.cost.macs)}**, before compression ${number(original!.cost.macs)}`),
+        text.slice(0, 300),
+      );
+    },
+
     're-score ranks the run anew under the edited reward': async () => {
       const document = await open('net.espalier.json');
       const before = document.getText();
