@@ -61,9 +61,9 @@ const masking: LayerReader = (c) => {
   return { ...carried(c.op('Mul', [x, most], {}, '', { types: [x] })), mask };
 };
 
-/** Token 0 is no step. @param ids [N, T], whole */
+/** Token 0 is no step. @param ids [N, T], of whatever type they come in */
 export const maskOfTokens = (c: LayerContext, ids: Value): Value => {
-  const zero = c.op('Cast', [c.b.scalar(0)], { to: ids.type === 'int64' ? 7 : 6 }, 'zero');
+  const zero = ids.type === 'float32' ? c.b.scalar(0) : c.op('Cast', [c.b.scalar(0)], { to: ids.type === 'int64' ? 7 : 6 }, 'zero');
   return c.op('Not', [c.op('Equal', [ids, zero], {}, 'empty')], {}, 'mask');
 };
 

@@ -219,7 +219,7 @@ const embedding: LayerReader = (c) => {
   const table = c.constant('embeddings', c.weight(['embeddings'], [tokens, width]));
   const whole = ids.type === 'int32' || ids.type === 'int64' ? ids : c.op('Cast', [ids], { to: 6 }, 'tokens');
   const looked = c.op('Gather', [table, whole], { axis: 0 });
-  const mask = flagOf(c.config, 'mask_zero', false) ? maskOfTokens(c, whole) : undefined;
+  const mask = flagOf(c.config, 'mask_zero', false) ? maskOfTokens(c, ids) : undefined;
   return { ...carried(c.op('Transpose', [looked], { perm: [0, 2, 1] }, 'channels')), mask };
 };
 

@@ -47,7 +47,8 @@ const globalPool =
   (c) => {
     const { value: x, mask } = only(c);
     spatialLengths(c, x, rank);
-    if (mask && rank === 1 && opType === 'GlobalAveragePool') {
+    // TensorFlow.js averages over all steps, masked or not.
+    if (mask && rank === 1 && opType === 'GlobalAveragePool' && c.dialect !== 'tfjs') {
       const mean = maskedMean(c, x, mask);
       return carried(flagOf(c.config, 'keepdims', false) ? mean : c.op('Flatten', [mean], { axis: 1 }));
     }

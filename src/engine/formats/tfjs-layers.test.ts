@@ -191,6 +191,21 @@ const cases: ReadonlyArray<readonly [name: string, build: () => LayersModel, ope
     chain([5], (l) => [l.reLU(), l.embedding({ inputDim: 9, outputDim: 2 }), l.globalAveragePooling1d({})]),
     'Relu Cast Gather Transpose GlobalAveragePool Flatten',
   ],
+  [
+    'masked tokens before a recurrent layer',
+    chain([6], (l) => [
+      l.reLU(),
+      l.embedding({ inputDim: 9, outputDim: 2, maskZero: true }),
+      l.gru({ units: 3, returnSequences: true, recurrentInitializer: 'zeros' }),
+      l.lstm({ units: 2, recurrentInitializer: 'zeros' }),
+    ]),
+    '',
+  ],
+  [
+    'masked tokens before a mean, which TensorFlow.js takes over all',
+    chain([6], (l) => [l.reLU(), l.embedding({ inputDim: 9, outputDim: 2, maskZero: true }), l.globalAveragePooling1d({})]),
+    '',
+  ],
   ['a layer at every step', chain([5, 3], (l) => [l.timeDistributed({ layer: l.dense({ units: 4, activation: 'relu' }) })]), 'Conv Relu'],
   [
     'repeated',
