@@ -17,13 +17,11 @@ import { startRun } from '../src/engine/search/run';
 import type { RunContext } from '../src/engine/search/run-context';
 import { fitModel } from '../src/engine/training/fit';
 import { type Config, configSchema } from '../src/protocol/config';
-import { type BenchArguments, dataFolder, median, note, printRow, threadFiles } from './bench';
+import { type BenchArguments, dataFolder, IMAGENET, median, note, printRow, threadFiles } from './bench';
 
 const METHODS = ['uniform', 'random-search', 'episodic-ppo', 'two-stage-ppo'] as const;
 /** The agent's network is trained first, then those it is compared with. */
 const TRAINED = ['episodic-ppo', 'uniform', 'random-search'];
-/** Normalisation and augmentation that the network was trained with. */
-const IMAGENET = { scale: 1 / 255, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 
 export async function run(args: BenchArguments): Promise<void> {
   const data = dataFolder(args);
