@@ -106,6 +106,6 @@ describe.skipIf(!present)('ResNet-8 from ONNX, Keras and TensorFlow.js (needs ES
       const right = [...argmaxRows(scores, 10)].filter((c, i) => c === few.labels[i]).length;
       expect(right / few.count).toBe(accuracy);
     },
-    120_000,
+    400_000,
   );
 });
