@@ -187,15 +187,10 @@ export const run = (): Promise<void> =>
          require('@tensorflow/tfjs-backend-cpu');
          export const { sequential, layers } = require('@tensorflow/tfjs-layers');`,
       );
-      const config = { model: 'built.onnx', definition: { file: 'build.ts', name: 'build', arguments: '10' } };
-      writeFileSync(inWorkspace('built.espalier.json').fsPath, JSON.stringify(config));
+      // built.espalier.json answers what would be asked.
       const target = { file: inWorkspace('build.ts').fsPath, kind: 'tfjs-sequential', name: 'build' };
-      await eventually('export', async () => {
-        // Until the config was found that answers what would be asked.
-        await pause(500);
-        await vscode.commands.executeCommand('espalier.openModelGraph', target);
-        return existsSync(inWorkspace('built.onnx').fsPath);
-      });
+      await vscode.commands.executeCommand('espalier.openModelGraph', target);
+      assert.ok(existsSync(inWorkspace('built.onnx').fsPath));
       const { panels } = await api();
       const graph = await eventually('graph', () =>
         panels.active?.modelPath === inWorkspace('built.onnx').fsPath ? (panels.active.layerGraph ?? undefined) : undefined,
@@ -259,6 +254,9 @@ export const run = (): Promise<void> =>
         text.includes(`Last run: **${number(best!.cost.macs)}**, before compression ${number(original!.cost.macs)}`),
         text.slice(0, 300),
       );
+      await vscode.commands.executeCommand('espalier.previewReward', document.uri, 'prune');
+      const preview = (await api()).reportText('reward.md') ?? '';
+      assert.match(preview, /points are candidates of the last run\.\]\(data:image\/svg\+xml/);
     },
 
     're-score ranks the run anew under the edited reward': async () => {
