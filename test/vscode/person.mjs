@@ -7,7 +7,7 @@ import { removeFolder } from './remove-folder.mjs';
 import { startServer } from './server.mjs';
 import { openWindow, webview } from './window.mjs';
 
-const PATIENCE = 60_000;
+const PATIENCE = 120_000;
 
 /**
  * @param development folder of an extension to load from source; absent where one is installed in `home`

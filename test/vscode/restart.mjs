@@ -7,9 +7,9 @@ import { removeFolder } from './remove-folder.mjs';
 import { freshHome, startServer } from './server.mjs';
 import { notification, openWindow, webview } from './window.mjs';
 
-const PATIENCE = 60_000;
+const PATIENCE = 120_000;
 /** For the rest of the run. */
-const RUN_PATIENCE = 150_000;
+const RUN_PATIENCE = 420_000;
 const MODEL = 'small';
 /** In each of two stages, pruning and quantisation: enough to be caught in the middle twice, few enough to be waited for. */
 const EPISODES = 600;

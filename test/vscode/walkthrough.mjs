@@ -7,7 +7,7 @@ import { removeFolder } from './remove-folder.mjs';
 import { startServer } from './server.mjs';
 import { openWindow, webview } from './window.mjs';
 
-const PATIENCE = 60_000;
+const PATIENCE = 120_000;
 /** Training and compressing take half a minute on an idle machine. */
 const DEMO_PATIENCE = 420_000;
 const STEPS = ['Look at a model', 'Say what it must keep to', 'Follow the search', 'Compress the demo network'];
