@@ -8,6 +8,7 @@ import { cpus } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type BenchArguments, dataFolder, note } from './bench';
 import { bitsStudy } from './studies/bits';
+import { calibrationStudy } from './studies/calibration';
 import { lotteryStudy } from './studies/lottery-study';
 import { type Study, type StudyContext, studyNetwork } from './studies/network';
 import { noiseStudy } from './studies/noise';
@@ -19,6 +20,7 @@ const STUDIES: Readonly<Record<string, { readonly title: string; readonly study:
   rates: { title: 'Pruning by 30, 50 and 70 %', study: policyStudy },
   bits: { title: 'Bits by layer beside 8 bits everywhere', study: bitsStudy },
   noise: { title: 'Noise of information dropout beside a log-normal', study: noiseStudy },
+  calibration: { title: 'Images that reconstruction needs', study: calibrationStudy },
   lottery: { title: 'Lottery tickets', study: lotteryStudy },
 };
 

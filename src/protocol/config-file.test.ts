@@ -25,7 +25,7 @@ describe('defaults', () => {
     expect(config.stages).toEqual({ prune: true, quantize: true });
     expect(config.reward).toEqual({ prune: 'synthetic', quantize: 'accuracy', constants: {}, lambda: 1, targetSparsity: 0.8 });
     expect(config.pruning).toMatchObject({
-      calibrationImages: 500,
+      calibrationImages: 1000,
       positions: 10,
       widthMultiple: 'auto',
       variational: { enabled: false, alphaMax: 0.7 },

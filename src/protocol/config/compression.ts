@@ -48,7 +48,7 @@ export const pruningSchema = z
       .describe(
         'Rebuild the layers on the way as well, whose inputs carry the errors of others; off: only the layers that read pruned channels.',
       ),
-    calibrationImages: wholeAtLeast(1).default(500).describe('Images that reconstruction samples.'),
+    calibrationImages: wholeAtLeast(1).default(1000).describe('Images that reconstruction samples.'),
     positions: wholeAtLeast(1).default(10).describe('Places sampled in each image.'),
     final: z
       .strictObject({
