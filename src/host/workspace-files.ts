@@ -36,8 +36,8 @@ export async function findRunFolders(remembered: readonly string[]): Promise<str
 
 export async function findModels(): Promise<vscode.Uri[]> {
   const found = await vscode.workspace.findFiles('**/*.{onnx,h5,keras}', EXCLUDED, MOST_FILES);
-  const layers = await vscode.workspace.findFiles('**/model.json', EXCLUDED, MOST_FILES);
-  return [...found, ...layers].sort((a, b) => (a.fsPath < b.fsPath ? -1 : 1));
+  const folders = await vscode.workspace.findFiles('**/{model.json,saved_model.pb}', EXCLUDED, MOST_FILES);
+  return [...found, ...folders].sort((a, b) => (a.fsPath < b.fsPath ? -1 : 1));
 }
 
 export async function findConfigs(): Promise<vscode.Uri[]> {

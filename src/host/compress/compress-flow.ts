@@ -51,7 +51,7 @@ const DATA_EXTENSIONS = ['npz', 'npy'];
 export function modelOf(path: string): ChosenModel {
   const file = basename(path);
   // A TensorFlow.js model is named by its folder.
-  const name = file === 'model.json' ? basename(dirname(path)) : file.replace(/\.[^.]+$/, '');
+  const name = file === 'model.json' || file === 'saved_model.pb' ? basename(dirname(path)) : file.replace(/\.[^.]+$/, '');
   return { path, folder: dirname(path), name };
 }
 
@@ -137,7 +137,7 @@ const askModel: Step<State> = async (state, place) => {
   if (path === '') {
     const picked = await vscode.window.showOpenDialog({
       title: vscode.l10n.t('Model'),
-      filters: { [vscode.l10n.t('Models')]: ['onnx', 'h5', 'keras', 'json'] },
+      filters: { [vscode.l10n.t('Models')]: ['onnx', 'h5', 'keras', 'json', 'pb'] },
     });
     path = picked?.[0] ? diskPath(picked[0]) : undefined;
   }
