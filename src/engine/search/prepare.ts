@@ -161,12 +161,12 @@ async function prepareData(
   const scoring = async (split: Split): Promise<ScoringSet> => judge.scoringSet(split, await materialize(split, normalization));
   const searchSet = await scoring(search);
   const { calibrationImages, final } = config.pruning;
-  const affordable = Math.floor(CALIBRATION_BYTES / (4 * elementCount(any.shape)));
-  const most = Math.max(calibrationImages, Math.min(CALIBRATION_SAMPLES, affordable));
+  const affordable = Math.min(final.calibrationImages, Math.floor(CALIBRATION_BYTES / (4 * elementCount(any.shape))));
   const finalCalibration = await materialize(
-    firstRows(pick(splits.calibration ?? splits.search, 'calibration'), Math.max(most, Math.min(final.calibrationImages, affordable))),
+    firstRows(pick(splits.calibration ?? splits.search, 'calibration'), Math.max(calibrationImages, affordable)),
     normalization,
   );
+  const calibration = firstSamples(finalCalibration, Math.max(calibrationImages, Math.min(CALIBRATION_SAMPLES, affordable)));
   notes.push(...splitNotes(splits, finalCalibration.count, labelled));
   return {
     name: source.name,
@@ -183,7 +183,7 @@ async function prepareData(
     augmentation: config.data.augmentation,
     search: searchSet,
     report: report === search ? searchSet : await scoring(report),
-    calibration: firstSamples(finalCalibration, most),
+    calibration,
     finalCalibration,
     train: splits.train && pick(splits.train, 'train'),
   };
