@@ -14,7 +14,7 @@ import { CompressionActor } from './actor';
 import { createActorPool } from './actor-pool';
 import { writeFileAtomic } from './atomic-file';
 import { channelCost } from './channel-cost';
-import { pruneBudget, widthChoices } from './choices';
+import { pruneBudget, tooWideFor, widthChoices } from './choices';
 import { type Features, layerFeatures } from './layer-features';
 import { firstSamples } from './prepare';
 import type { PruneTarget, WidthDecision } from './prune-environment';
@@ -53,6 +53,13 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
       'Turn stage 1 off ("stages": { "prune": false }), or allow more in "layers".',
     );
   }
+  const few = config.pruning.reconstruct
+    ? tooWideFor(
+        prepared.data.finalCalibration.count,
+        decided.map((g) => g.group),
+      )
+    : undefined;
+  if (few) context.recorder.warning(few);
   const { types } = inferTypes(model, { batch: 1 });
   const groups = decided.map((g): WidthGroup => ({ id: g.group.id, choices: g.choices, features: groupFeatures(g.group, context, types) }));
   const ids = groups.map((g) => g.id);
