@@ -24,6 +24,9 @@ const FEW = ['episodic-ppo', 'two-stage-ppo', 'amc', 'random-search', 'uniform']
 /** Some cells show what a criterion adds to uniform ratios. */
 const QUICK = [...FEW, 'evolutionary', 'l1'];
 
+/** Reconstruction takes most of a cell's time where there are few scorings. */
+const QUICK_PRUNING = { calibrationImages: 500, final: { calibrationImages: 2000 } };
+
 interface Net {
   readonly name: string;
   readonly title: string;
@@ -91,6 +94,7 @@ export async function run(args: BenchArguments): Promise<void> {
       if (own.length === 0) continue;
       const config = configSchema.parse({
         ...net.config,
+        ...(quick && { pruning: { ...net.config.pruning, ...QUICK_PRUNING } }),
         ...(part === 'widths' && { reward: 'accuracy' }),
         stages: { prune: true, quantize: false },
         search: { scorings, actors: 2 },
@@ -163,7 +167,7 @@ function page(quick: boolean, sections: readonly string[]): string {
   return [
     '# Methods compared',
     '',
-    `Written by \`npm run bench -- methods --data DIR${quick ? ' --quick' : ''}\`${quick ? ', a subset of methods, seeds and scorings' : ''}. Every method gets the same number of candidate scorings (partial policies included) on the same samples; nothing is trained after the search. Median over seeds, lowest and highest in brackets; MACs and parameters count what is not zero. "Better than": in how many seeds it was more accurate with the same seed. Methods with training steps train their candidates before they score them, which the others do not.`,
+    `Written by \`npm run bench -- methods --data DIR${quick ? ' --quick' : ''}\`${quick ? ', a subset of methods, seeds and scorings, reconstructed on fewer images' : ''}. Every method gets the same number of candidate scorings (partial policies included) on the same samples; nothing is trained after the search. Median over seeds, lowest and highest in brackets; MACs and parameters count what is not zero. "Better than": in how many seeds it was more accurate with the same seed. Methods with training steps train their candidates before they score them, which the others do not.`,
     '',
     ...sections,
     `${cpu}, ${cores} cores, ${platform} ${architecture}; Node ${process.versions.node}.`,
