@@ -62,14 +62,13 @@ export class AugmentThreadClient {
 
   async close(): Promise<void> {
     this.fail(new Error('The batch pipeline was closed.'));
-    // Where nothing else keeps the process alive it would end here, with all that its caller had to do or to report still open.
-    this.worker.ref();
     await this.worker.terminate();
   }
 
   private settled(id: number): void {
-    this.waiting.delete(id);
-    if (this.waiting.size === 0) this.worker.unref();
+    // A batch that nobody waits for any more (the pipeline is being closed) must not let go of the worker: where nothing else keeps the process alive,
+    // it would end before `terminate` does, with all that its caller had to do or to report still open.
+    if (this.waiting.delete(id) && this.waiting.size === 0) this.worker.unref();
   }
 
   private fail(error: Error): void {
