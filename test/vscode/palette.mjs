@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cache, freshWorkspace } from './prepare.mjs';
+import { explained } from './failure.mjs';
+import { freshWorkspace } from './prepare.mjs';
 import { removeFolder } from './remove-folder.mjs';
 import { startServer } from './server.mjs';
 import { openWindow, webview } from './window.mjs';
@@ -83,9 +84,7 @@ export async function compressFromPalette({ development }) {
     await window.browser.close();
     return notes;
   } catch (error) {
-    const picture = join(cache, 'palette-failed.png');
-    await page?.screenshot({ path: picture }).catch(() => undefined);
-    throw new Error(`after "${notes.at(-1) ?? 'the start'}": ${error.message} (a picture of the window is in ${picture})`);
+    throw await explained(error, 'palette', page, notes);
   } finally {
     await server.stop();
     await removeFolder(folder);

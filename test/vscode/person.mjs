@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cache, fakePython, freshWorkspace } from './prepare.mjs';
+import { explained } from './failure.mjs';
+import { fakePython, freshWorkspace } from './prepare.mjs';
 import { removeFolder } from './remove-folder.mjs';
 import { startServer } from './server.mjs';
 import { openWindow, webview } from './window.mjs';
@@ -66,10 +67,7 @@ export async function useAsPerson({ development, home }) {
     await window.browser.close();
     return notes;
   } catch (error) {
-    await page?.screenshot({ path: join(cache, 'person-failed.png') }).catch(() => undefined);
-    throw new Error(
-      `after "${notes.at(-1) ?? 'the start'}": ${error.message} (a picture of the window is in ${join(cache, 'person-failed.png')})`,
-    );
+    throw await explained(error, 'person', page, notes);
   } finally {
     await server.stop();
     await removeFolder(folder);

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cache, freshWorkspace } from './prepare.mjs';
+import { explained } from './failure.mjs';
+import { freshWorkspace } from './prepare.mjs';
 import { removeFolder } from './remove-folder.mjs';
 import { startServer } from './server.mjs';
 import { openWindow, webview } from './window.mjs';
@@ -62,9 +63,7 @@ export async function followWalkthrough({ development }) {
     await window.browser.close();
     return notes;
   } catch (error) {
-    const picture = join(cache, 'walkthrough-failed.png');
-    await page?.screenshot({ path: picture }).catch(() => undefined);
-    throw new Error(`after "${notes.at(-1) ?? 'the start'}": ${error.message} (a picture of the window is in ${picture})`);
+    throw await explained(error, 'walkthrough', page, notes);
   } finally {
     await server.stop();
     await removeFolder(folder);
