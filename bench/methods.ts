@@ -24,6 +24,8 @@ const FEW = ['episodic-ppo', 'two-stage-ppo', 'amc', 'random-search', 'uniform']
 /** Some cells show what a criterion adds to uniform ratios. */
 const QUICK = [...FEW, 'evolutionary', 'l1'];
 
+/** Options that say where things are, not what is measured. */
+const PLACES: ReadonlySet<string> = new Set(['data', 'out', 'docs', 'json']);
 /** Reconstruction takes most of a cell's time where there are few scorings. */
 const QUICK_PRUNING = { calibrationImages: 500, final: { calibrationImages: 2000 } };
 
@@ -116,7 +118,7 @@ export async function run(args: BenchArguments): Promise<void> {
     if (results.length > 0) writeFileSync(join(out, `${net.name}.svg`), frontsChart(results));
   }
   const docs = args.options['docs'] ?? join(__dirname, '..', 'docs', 'comparison.md');
-  if (docs !== 'none') writeFileSync(docs, page(quick, sections));
+  if (docs !== 'none') writeFileSync(docs, page(args, quick, sections));
   note(`cells and charts: ${out}`);
 }
 
@@ -162,12 +164,15 @@ function section(net: Net, scorings: number, results: readonly CellResult[], fai
   ];
 }
 
-function page(quick: boolean, sections: readonly string[]): string {
+function page(args: BenchArguments, quick: boolean, sections: readonly string[]): string {
+  const flags = Object.entries(args.options).flatMap(([key, value]) =>
+    key === 'quick' ? [' --quick'] : PLACES.has(key) ? [] : [` --${key} ${value}`],
+  );
   const { cpu, cores, platform, architecture } = thisMachine();
   return [
     '# Methods compared',
     '',
-    `Written by \`npm run bench -- methods --data DIR${quick ? ' --quick' : ''}\`${quick ? ', a subset of methods, seeds and scorings, reconstructed on fewer images' : ''}. Every method gets the same number of candidate scorings (partial policies included) on the same samples; nothing is trained after the search. Median over seeds, lowest and highest in brackets; MACs and parameters count what is not zero. "Better than": in how many seeds it was more accurate with the same seed. Methods with training steps train their candidates before they score them, which the others do not.`,
+    `Written by \`npm run bench -- methods --data DIR${flags.join('')}\`${quick ? ', a subset of methods, seeds and scorings, reconstructed on fewer images' : ''}. Every method gets the same number of candidate scorings (partial policies included) on the same samples; nothing is trained after the search. Median over seeds, lowest and highest in brackets; MACs and parameters count what is not zero. "Better than": in how many seeds it was more accurate with the same seed. Methods with training steps train their candidates before they score them, which the others do not.`,
     '',
     ...sections,
     `${cpu}, ${cores} cores, ${platform} ${architecture}; Node ${process.versions.node}.`,
