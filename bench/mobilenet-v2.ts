@@ -12,6 +12,7 @@ import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadModel } from '../src/engine/onnx/file';
 import { accuracyOf } from '../src/engine/runtime/evaluate';
+import { groupsTooWideFor } from '../src/engine/search/choices';
 import { prepare } from '../src/engine/search/prepare';
 import { startRun } from '../src/engine/search/run';
 import { type Config, configSchema } from '../src/protocol/config';
@@ -22,8 +23,6 @@ const FILES: Readonly<Record<string, string>> = {
   v2: 'imagenet_mobilenetv2_1.0_224_qat.onnx',
   v1: 'imagenet_mobilenetv1_0.25_128_qat.onnx',
 };
-/** Groups with more channels than so many times the images are left whole. */
-const CHANNELS_PER_IMAGE = 3;
 /** Pixels from −1 to 1, as the network was trained with. */
 const NORMALIZATION = { scale: 1 / 255, mean: [0.5], std: [0.5] };
 
@@ -52,8 +51,7 @@ export async function run(args: BenchArguments): Promise<void> {
       { folder: work },
     );
     const { report } = labelled.data;
-    // Least squares over n images says little of a layer with more inputs than a few n, where all places of an image look alike.
-    const wide = labelled.groups.filter((g) => g.channels > CHANNELS_PER_IMAGE * fitted).map((g) => g.id);
+    const wide = groupsTooWideFor(fitted, labelled.groups).map((g) => g.id);
     const before = 100 * (await accuracyOf(labelled.model, report));
     note(`${cpus()[0]?.model.trim()}, ${availableParallelism()} cores; original: top-1 ${before.toFixed(1)} % of ${report.count} images`);
     const found = new Map<string, number[]>();

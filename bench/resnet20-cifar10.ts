@@ -92,7 +92,7 @@ async function fineTune(args: BenchArguments, file: string, data: string, method
     });
     const prepared = await prepare(config, { folder: '.', dataFolder: data });
     const started = performance.now();
-    const context = { config, prepared, recorder: { update: () => {} }, threads: threadFiles } as unknown as RunContext;
+    const context = { config, prepared, recorder: { update: () => {}, warning: note }, threads: threadFiles } as unknown as RunContext;
     const source = trainingBatches(context, 'recovery')!;
     const { model } = await fitModel(
       loadModel(pruned),

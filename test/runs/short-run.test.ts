@@ -93,9 +93,8 @@ test('fine-tuning that diverges begins anew at lower rates; where none is low en
   const warnings = eventsOf(folder).flatMap((e) => (e.type === 'warning' ? [e.message] : []));
   for (const phase of ['fine-tuning', 'straight-through fine-tuning'])
     expect(warnings).toContainEqual(expect.stringMatching(new RegExp(`^${phase} diverged at every learning rate tried`)));
-  expect(warnings.filter((w) => w.includes('begins anew at'))).toEqual(
-    [2.5e29, 6.25e28, 2.5e29, 6.25e28].map((rate) => expect.stringContaining(`begins anew at ${rate}`)),
-  );
+  const restarts = warnings.filter((w) => /^training diverged at step \d+: .*; it begins anew at a quarter of the learning rate$/.test(w));
+  expect(restarts).toHaveLength(4);
   expect(result.after.accuracy).toBeGreaterThan(0.1);
   expect(readdirSync(join(folder, 'checkpoint')).filter((n) => n.endsWith('.bin'))).toEqual([]);
 });

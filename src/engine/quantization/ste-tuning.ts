@@ -33,6 +33,12 @@ export async function tuneQuantized(
   const result = await fitModel(model, source, {
     ...options,
     quantizers,
+    ...(options.onDiverged && {
+      onDiverged: (reason) => {
+        for (const [name, own] of scales) own.set(quantizers.get(name)!.scales);
+        options.onDiverged?.(reason);
+      },
+    }),
     onResume: (trainer) => {
       for (const [name, own] of scales) own.set(trainer.scales(name));
     },

@@ -44,9 +44,13 @@ export function widthChoices(group: ChannelGroup, config: Config): WidthChoices 
 /** Least squares over n samples says little of a layer with more inputs than a few n: the places of one image look alike. */
 const CHANNELS_PER_SAMPLE = 3;
 
+/** Groups wider than so many samples can say anything about. */
+export const groupsTooWideFor = <G extends { readonly channels: number }>(samples: number, groups: readonly G[]): G[] =>
+  groups.filter((g) => g.channels > CHANNELS_PER_SAMPLE * samples);
+
 /** What to be told where groups are wider than the samples that the layers behind them are fitted to can bear; undefined where none is. */
 export function tooWideFor(samples: number, groups: ReadonlyArray<{ readonly id: string; readonly channels: number }>): string | undefined {
-  const wide = groups.filter((g) => g.channels > CHANNELS_PER_SAMPLE * samples);
+  const wide = groupsTooWideFor(samples, groups);
   if (wide.length === 0) return undefined;
   const [names, rest] = [wide.slice(0, 3).map((g) => `${g.id} (${g.channels} channels)`), wide.length - 3];
   return `layers are fitted to ${samples} samples only, too few for ${names.join(', ')}${rest > 0 ? ` and ${rest} more` : ''}: what is pruned there may answer well on these samples and on no others. Give more samples, or leave such layers whole ("layers": { "${wide[0].id}": { "skip": true } })`;

@@ -67,6 +67,7 @@ export function tuningOptions(context: RunContext, epochs: number, learningRate:
         episodes: p.epochs,
         secondsLeft: p.secondsLeft,
       }),
+    onDiverged: (reason) => recorder.warning(`${reason}; it begins anew at a quarter of the learning rate`),
   };
 }
 
@@ -98,36 +99,6 @@ export interface Recovered {
   readonly after: number;
 }
 
-/** Trainings that diverge begin anew at a quarter of the learning rate, this often. */
-const ATTEMPTS = 3;
-const attemptName = (phase: string, attempt: number): string => (attempt === 1 ? phase : `${phase}-${attempt}`);
-
-/** Checkpoints that a training of `atStableRate` may leave. */
-export const attemptFiles = (phase: string): string[] => Array.from({ length: ATTEMPTS }, (_, i) => `${attemptName(phase, i + 1)}.bin`);
-
-/**
- * Trains at a rate at which the loss stays a number. Attempts are deterministic and have checkpoints of their own, so a resumed run passes
- * through the same ones.
- * @param train starts from the beginning at this rate, its checkpoints under this name
- * @throws TrainingDiverged where the last attempt diverges too
- */
-export async function atStableRate<T>(
-  { recorder }: Pick<RunContext, 'recorder'>,
-  phase: string,
-  learningRate: number,
-  train: (learningRate: number, phase: string) => Promise<T>,
-): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    const rate = learningRate / 4 ** (attempt - 1);
-    try {
-      return await train(rate, attemptName(phase, attempt));
-    } catch (e) {
-      if (!(e instanceof TrainingDiverged) || attempt === ATTEMPTS) throw e;
-      recorder.warning(`fine-tuning diverged at the learning rate ${rate}; it begins anew at ${rate / 4}`);
-    }
-  }
-}
-
 /** Fine-tunes a pruned model; keeps it as it was where that scores better on the search images, or where no rate is low enough. */
 export async function recover(context: RunContext, model: Model): Promise<Recovered> {
   const { config, prepared, recorder } = context;
@@ -135,13 +106,11 @@ export async function recover(context: RunContext, model: Model): Promise<Recove
   const source = trainingBatches(context, 'recovery');
   if (!source || config.recovery.epochs === 0) return { model, before, after: before };
   try {
-    const result = await atStableRate(context, 'recovery', config.recovery.learningRate, (rate, phase) =>
-      fitModel(model, source, {
-        ...withHints(context, tuningOptions(context, config.recovery.epochs, rate)),
-        ...epochCheckpoints(context, phase),
-        ...(findMethod(config.method.name).space === 'weights' && { masks: heldZeros(model) }),
-      }),
-    );
+    const result = await fitModel(model, source, {
+      ...withHints(context, tuningOptions(context, config.recovery.epochs, config.recovery.learningRate)),
+      ...epochCheckpoints(context, 'recovery'),
+      ...(findMethod(config.method.name).space === 'weights' && { masks: heldZeros(model) }),
+    });
     const after = await accuracyOf(result.model, prepared.data.search, { threads: context.cores });
     return before > after ? { model, before, after: before } : { model: result.model, before, after };
   } catch (e) {

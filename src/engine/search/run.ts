@@ -31,7 +31,7 @@ import { readJournal } from './journal';
 import { type Prepared, prepare } from './prepare';
 import { quantizeStage } from './quantize-stage';
 import { Recorder, thisMachine } from './recorder';
-import { atStableRate, attemptFiles, epochCheckpoints, recover, trainingBatches, tuningOptions, withHints } from './recover';
+import { epochCheckpoints, recover, trainingBatches, tuningOptions, withHints } from './recover';
 import { writeReport } from './report';
 import type { RunContext, StageEnd } from './run-context';
 import { RunFolder } from './run-folder';
@@ -269,7 +269,7 @@ async function phases(context: RunContext): Promise<RunResult> {
       saveModel(recovered, folder.best('model.onnx'));
       return recovered;
     };
-    model = await savedModel(context, 'pruned.onnx', make, [...attemptFiles('recovery'), 'variational.bin', 'noisy.onnx']);
+    model = await savedModel(context, 'pruned.onnx', make, ['recovery.bin', 'variational.bin', 'noisy.onnx']);
   }
 
   model = foldBatchNorm(model).model;
@@ -307,19 +307,17 @@ async function fineTunedAtBits(
   recorder.phase('recover', epochs);
   const scalesPath = folder.checkpoint('scales.json');
   const tune = async (): Promise<Model> => {
-    const result = await atStableRate(context, 'straight-through', learningRate, (rate, phase) =>
-      tuneQuantized(model, layers, source, {
-        ...withHints(context, tuningOptions(context, epochs, rate)),
-        ...epochCheckpoints(context, phase),
-        masks: heldZeros(model),
-        weightDecay: 0,
-      }),
-    );
+    const result = await tuneQuantized(model, layers, source, {
+      ...withHints(context, tuningOptions(context, epochs, learningRate)),
+      ...epochCheckpoints(context, 'straight-through'),
+      masks: heldZeros(model),
+      weightDecay: 0,
+    });
     folder.writeJson(scalesPath, Object.fromEntries(result.layers.map((l) => [l.layer.name, [...l.weights.scales]])));
     return result.model;
   };
   try {
-    const tuned = await savedModel(context, 'tuned.onnx', tune, attemptFiles('straight-through'));
+    const tuned = await savedModel(context, 'tuned.onnx', tune, ['straight-through.bin']);
     const scales = folder.readJson<Record<string, number[]>>(scalesPath)!;
     const tunedLayers = requantize(
       tuned,

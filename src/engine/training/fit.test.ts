@@ -10,7 +10,7 @@ import { type BatchSource, type FitOptions, type FitProgress, type FitState, fit
 import { trainWithInformationDropout } from './information-dropout';
 import { learningRate } from './schedule';
 import { fill, twoLayers } from './testing/networks';
-import type { Trainer } from './trainer';
+import { type Trainer, TrainingDiverged } from './trainer';
 
 /** Two classes, told apart by the sign of the first input. */
 const source = (perEpoch: number, rest = 0): BatchSource => ({
@@ -62,6 +62,40 @@ test('stops at once when aborted, with the reason given', async () => {
   });
   await expect(run).rejects.toThrow('enough');
   expect(steps).toBe(3);
+});
+
+test('a training that diverges begins anew at a quarter of its rates: the same as one that had them from the beginning', async () => {
+  let asked = 0;
+  const reasons: string[] = [];
+  const states: FitState[] = [];
+  const { model } = await fitModel(twoLayers(3, 8, 2), source(4), {
+    ...options,
+    epochs: 2,
+    // Steps far too long while the first two attempts last; each ends at its second step.
+    learningRate: () => (asked++ < 4 ? 1e30 : 0.8),
+    onDiverged: (reason) => reasons.push(reason),
+    onCheckpoint: (state) => void states.push(state),
+  });
+  expect(reasons).toHaveLength(2);
+  expect(reasons[0]).toMatch(/^training diverged at step 2: the loss is /);
+  expect(states.map((s) => [s.epochs, s.restarts])).toEqual([
+    [1, 2],
+    [2, 2],
+  ]);
+  const steady = { ...options, epochs: 2, learningRate: { base: 0.05 } };
+  expect(modelBytes(model)).toEqual(modelBytes((await fitModel(twoLayers(3, 8, 2), source(4), steady)).model));
+
+  // Resumed, it goes on at the rates of the attempt that it was in.
+  const resumed = { ...options, epochs: 2, learningRate: { base: 0.8 }, resumeFrom: states[0], onDiverged: () => {} };
+  expect(modelBytes((await fitModel(twoLayers(3, 8, 2), source(4), resumed)).model)).toEqual(modelBytes(model));
+});
+
+test('a training that diverges at every rate fails; so does one that is to have its own rate only', async () => {
+  let told = 0;
+  const wild = { ...options, learningRate: { base: 1e30 } };
+  await expect(fitModel(twoLayers(3, 8, 2), source(4), { ...wild, onDiverged: () => told++ })).rejects.toThrow(TrainingDiverged);
+  expect(told).toBe(2);
+  await expect(fitModel(twoLayers(3, 8, 2), source(4), wild)).rejects.toThrow(TrainingDiverged);
 });
 
 test('a student learns from teachers alone, without labels', async () => {

@@ -7,7 +7,7 @@ import { hintTransforms, hintValues } from './hints';
 import { ofValues } from './losses';
 import { type LearningRate, type LearningRateOptions, learningRate } from './schedule';
 import { Teacher } from './teacher';
-import { Trainer, type TrainerOptions, type TrainerState } from './trainer';
+import { Trainer, type TrainerOptions, type TrainerState, TrainingDiverged } from './trainer';
 
 /** Where batches come from; each epoch may draw and augment them anew. */
 export interface BatchSource {
@@ -46,6 +46,8 @@ export interface FitState {
   readonly history: readonly EpochRecord[];
   /** Where epochs are validated: the best so far, its model as file bytes. */
   readonly best?: { readonly model: Uint8Array; readonly epoch: number; readonly validation: number };
+  /** How often training had begun anew by then (see `FitOptions.onDiverged`); absent: never. */
+  readonly restarts?: number;
 }
 
 export interface FitOptions extends TrainerOptions {
@@ -74,6 +76,11 @@ export interface FitOptions extends TrainerOptions {
   readonly resumeFrom?: FitState;
   /** Called once where training goes on from `resumeFrom`, when the trainer is as it was. */
   readonly onResume?: (trainer: Trainer) => void;
+  /**
+   * Called where the loss is no longer a number, with what happened, before training begins anew at a quarter of its learning rates; twice at
+   * most. Absent: such a training fails at once.
+   */
+  readonly onDiverged?: (reason: string) => void;
 }
 
 export interface FitResult {
@@ -84,12 +91,27 @@ export interface FitResult {
   readonly bestEpoch: number;
 }
 
+/** How often a training that diverges begins anew, each time at a quarter of the rates before. */
+const RESTARTS = 2;
+
 /**
  * Trains a model. Batches of another size than `options.batch` (the last of an epoch) are left out.
  * @throws UserError where the model cannot be trained, or no batch has the wanted size
+ * @throws TrainingDiverged where the loss is no longer a number, and lower rates did not help
  * @throws the signal's reason where it is aborted
  */
 export async function fitModel(model: Model, source: BatchSource, options: FitOptions): Promise<FitResult> {
+  for (let restarts = options.resumeFrom?.restarts ?? 0; ; restarts++) {
+    try {
+      return await fitOnce(model, source, options, restarts);
+    } catch (e) {
+      if (!(e instanceof TrainingDiverged) || !options.onDiverged || restarts >= RESTARTS) throw e;
+      options.onDiverged(e.message);
+    }
+  }
+}
+
+async function fitOnce(model: Model, source: BatchSource, options: FitOptions, restarts: number): Promise<FitResult> {
   const { epochs, signal } = options;
   if (!(Number.isInteger(epochs) && epochs > 0)) throw new RangeError(`epochs must be a whole number above 0, not ${epochs}`);
   signal?.throwIfAborted();
@@ -109,7 +131,7 @@ export async function fitModel(model: Model, source: BatchSource, options: FitOp
         asWritten: ofValues(options.loss ?? {}),
       });
     }
-    const { resumeFrom } = options;
+    const resumeFrom = (options.resumeFrom?.restarts ?? 0) === restarts ? options.resumeFrom : undefined;
     if (resumeFrom) {
       trainer.restore(resumeFrom.trainer);
       options.onResume?.(trainer);
@@ -137,7 +159,7 @@ export async function fitModel(model: Model, source: BatchSource, options: FitOp
           teacherLogits: taught?.logits,
           fed: taught?.values,
         };
-        const result = await trainer.step(given, rate(position));
+        const result = await trainer.step(given, rate(position) / 4 ** restarts);
         lossSum += result.loss;
         correct += result.correct;
         count++;
@@ -175,6 +197,7 @@ export async function fitModel(model: Model, source: BatchSource, options: FitOp
           trainer: trainer.state(),
           history: [...history],
           best: best && { ...best, model: modelBytes(best.model) },
+          ...(restarts > 0 && { restarts }),
         });
       }
     }
