@@ -15,7 +15,7 @@ export function jsonFigure(value: number): number | null {
   return Number.isFinite(value) ? value : null;
 }
 
-export const phaseSchema = z.enum(['prepare', 'prune', 'quantize', 'recover', 'export', 'report']);
+export const phaseSchema = z.enum(['prepare', 'prune', 'reconstruct', 'quantize', 'recover', 'export', 'report']);
 export type Phase = z.output<typeof phaseSchema>;
 
 /** The machine and its software: every figure is shown with what it was measured on. */

@@ -59,6 +59,7 @@ test('the folder of a run holds what it should', async () => {
     expect(types).toContain(t);
   expect(events.flatMap((e) => (e.type === 'phase' ? [e.phase] : []))).toEqual([
     'prune',
+    'reconstruct',
     'recover',
     'quantize',
     'recover',

@@ -152,7 +152,7 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
 
 /** The chosen policy reconstructed on more samples; the quick form where that does not score better on the search samples. */
 async function buildFinal(
-  { config, prepared, cores }: RunContext,
+  { config, prepared, recorder, cores }: RunContext,
   decisions: readonly WidthDecision[],
   quick: Uint8Array,
   scores: ReadonlyMap<string, Float64Array> | undefined,
@@ -160,6 +160,7 @@ async function buildFinal(
   const { final, calibrationImages, positions, reconstruct, refit, selection } = config.pruning;
   const { finalCalibration, search } = prepared.data;
   if (!reconstruct || (final.calibrationImages <= calibrationImages && final.positions <= positions)) return quick;
+  recorder.phase('reconstruct');
   const actor = new CompressionActor({
     model: modelBytes(prepared.model),
     scoring: search,

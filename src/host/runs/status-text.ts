@@ -23,6 +23,7 @@ export function phaseText(phase: Phase): string {
   const words: Readonly<Record<Phase, string>> = {
     prepare: vscode.l10n.t('preparing'),
     prune: vscode.l10n.t('pruning search'),
+    reconstruct: vscode.l10n.t('reconstructing'),
     quantize: vscode.l10n.t('bit-width search'),
     recover: vscode.l10n.t('fine-tuning'),
     export: vscode.l10n.t('exporting'),

@@ -11,6 +11,7 @@ export function phaseText(phase: Phase): string {
   const words: Record<Phase, string> = {
     prepare: t('Preparing'),
     prune: t('Pruning search'),
+    reconstruct: t('Reconstructing'),
     quantize: t('Bit-width search'),
     recover: t('Fine-tuning'),
     export: t('Exporting'),
