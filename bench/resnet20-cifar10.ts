@@ -12,12 +12,10 @@ import { loadModel, modelBytes } from '../src/engine/onnx/file';
 import { accuracyOf } from '../src/engine/runtime/evaluate';
 import { measureLatency } from '../src/engine/runtime/latency';
 import { prepare } from '../src/engine/search/prepare';
-import { trainingBatches, tuningOptions, withHints } from '../src/engine/search/recover';
 import { startRun } from '../src/engine/search/run';
-import type { RunContext } from '../src/engine/search/run-context';
-import { fitModel } from '../src/engine/training/fit';
 import { type Config, configSchema } from '../src/protocol/config';
 import { type BenchArguments, dataFolder, IMAGENET, median, note, printRow, threadFiles } from './bench';
+import { fineTuned } from './fine-tune';
 
 const METHODS = ['uniform', 'random-search', 'episodic-ppo', 'two-stage-ppo'] as const;
 /** The agent's network is trained first, then those it is compared with. */
@@ -92,14 +90,7 @@ async function fineTune(args: BenchArguments, file: string, data: string, method
     });
     const prepared = await prepare(config, { folder: '.', dataFolder: data });
     const started = performance.now();
-    const context = { config, prepared, recorder: { update: () => {}, warning: note }, threads: threadFiles } as unknown as RunContext;
-    const source = trainingBatches(context, 'recovery')!;
-    const { model } = await fitModel(
-      loadModel(pruned),
-      source,
-      withHints(context, tuningOptions(context, epochs, config.recovery.learningRate)),
-    );
-    await source.close();
+    const { model } = await fineTuned(loadModel(pruned), config, data);
     const accuracy = await accuracyOf(model, prepared.data.report);
     const seconds = (performance.now() - started) / 1000;
     const files = [readFileSync(file), modelBytes(keepBlocked(model).model)];
