@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { countCosts } from '../src/engine/graph/costs';
-import { keepBlocked } from '../src/engine/graph/passes/keep-blocked';
+import { forRuntimes } from '../src/engine/graph/passes/for-runtimes';
 import { loadModel, modelBytes } from '../src/engine/onnx/file';
 import { accuracyOf } from '../src/engine/runtime/evaluate';
 import { measureLatency } from '../src/engine/runtime/latency';
@@ -93,7 +93,7 @@ async function fineTune(args: BenchArguments, file: string, data: string, method
     const { model } = await fineTuned(loadModel(pruned), config, data);
     const accuracy = await accuracyOf(model, prepared.data.report);
     const seconds = (performance.now() - started) / 1000;
-    const files = [readFileSync(file), modelBytes(keepBlocked(model).model)];
+    const files = [readFileSync(file), modelBytes(forRuntimes(model))];
     const speedup = async (batch: number): Promise<number> => {
       const [before, after] = await measureLatency(files, prepared.data.shape, batch);
       return (before?.median ?? Number.NaN) / (after?.median ?? Number.NaN);

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { brotliCompressSync, constants } from 'node:zlib';
 import { quantizableLayers } from '../graph/layers';
-import { keepBlocked } from '../graph/passes/keep-blocked';
+import { forRuntimes } from '../graph/passes/for-runtimes';
 import { saveModel } from '../onnx/file';
 import type { Model } from '../onnx/model';
 import { activationRanges } from './activation-ranges';
@@ -52,6 +52,6 @@ export function diskSizes(path: string): { fileBytes: number; brotliBytes: numbe
 
 /** Writes a model in the form that runs fastest, and measures its file. */
 export function writeModelFile(model: Model, path: string): { fileBytes: number; brotliBytes: number } {
-  saveModel(keepBlocked(model).model, path);
+  saveModel(forRuntimes(model), path);
   return diskSizes(path);
 }

@@ -5,7 +5,7 @@ import { type Config, configSchema } from '../../protocol/config';
 import type { Candidate } from '../../protocol/policy';
 import { UserError } from '../errors';
 import { foldBatchNorm } from '../graph/passes/fold-batch-norm';
-import { keepBlocked } from '../graph/passes/keep-blocked';
+import { forRuntimes } from '../graph/passes/for-runtimes';
 import { findMethod } from '../methods/registry';
 import { loadModel, modelBytes, parseModel, saveModel } from '../onnx/file';
 import type { Model } from '../onnx/model';
@@ -59,7 +59,7 @@ export async function exportCandidate(
     if (!existsSync(result)) throw new UserError(`${result} is not there any more`, 'Start the run anew.');
     copyFileSync(result, to);
   } else {
-    saveModel(keepBlocked(await rebuilt(candidate, config, prepared, folder, threads)).model, to);
+    saveModel(forRuntimes(await rebuilt(candidate, config, prepared, folder, threads)), to);
   }
   const { report } = prepared.data;
   return {

@@ -5,6 +5,7 @@
 
 import type { Inferred } from '../graph/infer';
 import { nodeMacs } from '../graph/layers';
+import { keepBlocked } from '../graph/passes/keep-blocked';
 import type { Model, Node } from '../onnx/model';
 import type { AttributeProto } from '../onnx/schema';
 import { type Activation, extractSegment, readsOf } from '../pruning/segment';
@@ -114,10 +115,8 @@ export async function scoreVariants(
         let scores: RuntimeTensor;
         if (!changed) scores = values.get(output.name)!;
         else {
-          sessions[v] ??= await Session.create(
-            extractSegment(variant, new Map([...frontier].map((name) => [name, activationOf(values.get(name)!)])), [output.name]),
-            { threads },
-          );
+          const given = new Map([...frontier].map((name) => [name, activationOf(values.get(name)!)]));
+          sessions[v] ??= await Session.create(keepBlocked(extractSegment(variant, given, [output.name])).model, { threads });
           const session = sessions[v]!;
           const feeds = Object.fromEntries(session.inputNames.map((name) => [name, values.get(name)!]));
           scores = (await session.run(feeds, [output.name]))[output.name];
