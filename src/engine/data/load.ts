@@ -33,6 +33,11 @@ type Use = 'train' | 'test' | 'inputs';
 
 /** @throws UserError naming the file or field and the next step */
 export async function loadData(data: DataSettings, options: LoadOptions, form?: DataForm): Promise<DataSource> {
+  const source = await readSource(data, options, form);
+  return data.normalization === undefined ? withStatedNormalization(source, form?.preprocessing) : source;
+}
+
+async function readSource(data: DataSettings, options: LoadOptions, form?: DataForm): Promise<DataSource> {
   const dataFolder = data.folder !== undefined ? resolve(options.folder, data.folder) : options.dataFolder;
   const located = (spec: DataSpec): DataSource => locateDataset(spec, { dataFolder, baseFolder: options.folder, form });
   const { files } = data;
@@ -185,21 +190,35 @@ function withStatedCrop(settings: ImageSettings, form?: DataForm): ImageSettings
 const withoutUndefined = <T extends object>(object: T): Partial<T> =>
   Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as Partial<T>;
 
+/** What the model states holds for pixels wherever they come from. Images that are not in files of their own have their size and order of colours already. */
+function withStatedNormalization(source: DataSource, stated: Preprocessing | undefined): DataSource {
+  const any = source.test ?? source.train;
+  const n = stated?.normalization;
+  if (!n || !any || source.normalizationStated || any.fields || any.shape.length !== 3 || !(any.inputs instanceof Uint8Array))
+    return source;
+  if (!fitsChannels(n, any)) return source;
+  const order =
+    stated.order === 'bgr' && any.shape[0] === 3 ? '; the order of colours stays that of the data, though the model wants BGR' : '';
+  const note = `the model states its normalisation, which is taken: ${preprocessingText({ normalization: n, keys: stated.keys })}${order}; "data.normalization" goes before it`;
+  return { ...source, normalization: n, normalizationStated: true, notes: [...(source.notes ?? []), note] };
+}
+
+const fitsChannels = ({ mean, std }: Normalization, { shape }: Dataset): boolean =>
+  [mean, std].every((list) => list.length === 1 || list.length === shape[0]);
+
 const statedNote = (stated: Preprocessing | undefined): string[] =>
   stated ? [`the model states its pre-processing: ${preprocessingText(stated)}; what "data" says goes before it`] : [];
 
 /** The stated normalisation; else ImageNet's for colours, which most published networks were trained with, and pixels from 0 to 1 for grey. */
 function usualNormalization(
-  { shape }: Dataset,
+  dataset: Dataset,
   data: DataSettings,
   stated: Preprocessing | undefined,
 ): { normalization: Normalization; normalizationStated?: boolean } {
   const n = stated?.normalization;
-  if (n && [n.mean, n.std].every((list) => list.length === 1 || list.length === shape[0])) {
-    return { normalization: n, normalizationStated: true };
-  }
+  if (n && fitsChannels(n, dataset)) return { normalization: n, normalizationStated: true };
   return {
-    normalization: shape[0] === 3 ? normalizations.imagenet : normalizations.unit,
+    normalization: dataset.shape[0] === 3 ? normalizations.imagenet : normalizations.unit,
     normalizationStated: data.normalization !== undefined,
   };
 }

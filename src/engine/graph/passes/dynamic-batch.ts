@@ -34,8 +34,8 @@ const ELEMENTWISE = new Set(['Add', 'Sub', 'Mul', 'Div', 'Pow', 'Sum', 'Max', 'M
  * 2. every node on the way keeps samples apart, with the batch as its first axis in and out; Transpose, Gather, Slice, Split, Squeeze,
  *    Unsqueeze and reductions may move it to another axis and back (queries, keys and values taken from one value), where elementwise operators,
  *    products with one matrix and recurrent layers leave it;
- * 3. a Reshape that names the batch can take it from its input: its leading length becomes 0 ("as the input has it"), or −1 is
- *    already there and stays true.
+ * 3. a Reshape that names the batch can take it from its input: the lengths up to it become 0 ("as the input has it"), or −1 is
+ *    already there and stays true. (`allowzero`, which would make 0 a length, goes where no length is 0.)
  * Otherwise the model is left as it is, with the reason.
  */
 export function dynamicBatch(model: Model): DynamicBatchResult {
@@ -70,7 +70,8 @@ export function dynamicBatch(model: Model): DynamicBatchResult {
     const name =
       old && uses.get(old.name) === 1 ? old.name : freshName({ has: (n) => initializers.has(n) || uses.has(n) }, `${node.inputs[1]}_batch`);
     initializers.set(name, Tensor.ints(name, step.shape));
-    nodes.push({ ...node, inputs: [node.inputs[0], name] });
+    const attributes = new Map([...node.attributes].filter(([key]) => key !== 'allowzero'));
+    nodes.push({ ...node, inputs: [node.inputs[0], name], attributes });
   }
   for (const { name } of graph.outputs) {
     const axis = batched.get(name);
@@ -125,6 +126,10 @@ function throughNode(
     return 'combines samples in a way that is not known to keep them apart';
   if (RECURRENT.has(node.opType)) return recurrentStep(node, at, batched);
   if (MOVES.has(node.opType)) return moved(node, at, rank, constants, rankOf(node.inputs[1] ?? ''));
+  if (at !== 0 && node.opType === 'Reshape') {
+    const step = reshapeStep(node, batch, at, typeOf(node.inputs[0])?.shape, constants(1));
+    return typeof step === 'string' ? step : { ...step, axis: at };
+  }
   if (at !== 0) return behindFirst(node, at, batched, inferred);
   if (PER_SAMPLE.has(node.opType)) return fine;
   if (ELEMENTWISE.has(node.opType)) {
@@ -167,7 +172,7 @@ function throughNode(
       return pads[0] === 0 && pads[rank] === 0 ? fine : 'pads the batch';
     }
     case 'Reshape':
-      return reshapeStep(node, batch, typeOf(node.inputs[0])?.shape, constants(1));
+      return reshapeStep(node, batch, 0, typeOf(node.inputs[0])?.shape, constants(1));
     default:
       return 'is not known to keep samples apart';
   }
@@ -244,8 +249,6 @@ function behindFirst(node: Node, at: number, batched: ReadonlyMap<string, number
   const right = node.inputs[1] ?? '';
   if (node.opType === 'MatMul' && batched.has(node.inputs[0]) && !batched.has(right) && (shapes[1]?.length ?? 9) <= 2)
     return at < (rank ?? 0) - 1 ? stays : 'sums over the batch';
-  const target = node.opType === 'Reshape' && attr.int(node, 'allowzero', 0) === 0 ? types.get(right)?.value?.numbers() : undefined;
-  if (target && target.length > at && target.slice(0, at + 1).every((d) => d === 0)) return stays;
   return 'works on a value whose first axis is not the batch';
 }
 
@@ -277,22 +280,25 @@ function recurrentStep(node: Node, at: number, batched: ReadonlyMap<string, numb
   return { axes: batchFirst ? [0, 0, 0] : [2, 1, 1] };
 }
 
-/** Case 3. */
+/** Case 3. @param at axis of the batch */
 function reshapeStep(
   node: Node,
   batch: number,
+  at: number,
   from: readonly (number | string)[] | undefined,
   shape: readonly number[] | undefined,
 ): string | { shape?: number[] } {
   if (!shape || !from) return 'has a target shape that is not constant';
-  if (attr.int(node, 'allowzero', 0) !== 0) return 'keeps zeros in its target shape';
-  if (shape[0] === 0) return {};
-  const others = shape.slice(1);
-  const sample = from.slice(1).reduce<number>((a, d) => a * Number(d), 1);
-  const rest = others.map((d, i) => (d === 0 ? Number(from[i + 1]) : d));
-  if (shape[0] === -1) return rest.reduce((a, d) => a * d, 1) === sample ? {} : 'splits samples';
-  if (shape[0] !== batch) return 'merges the batch with other axes';
+  if (attr.int(node, 'allowzero', 0) !== 0 && shape.includes(0)) return 'keeps zeros in its target shape';
+  const before = shape.slice(0, at);
+  if (before.some((d, i) => d !== 0 && d !== from[i])) return 'merges the batch with other axes';
+  if (before.length === at && shape[at] === 0) return {};
+  const others = shape.slice(at + 1);
+  const sample = from.slice(at + 1).reduce<number>((a, d) => a * Number(d), 1);
+  const rest = others.map((d, i) => (d === 0 ? Number(from[at + 1 + i]) : d));
+  if (shape[at] === -1) return rest.reduce((a, d) => a * d, 1) === sample ? {} : 'splits samples';
+  if (shape[at] !== batch) return 'merges the batch with other axes';
   const open = rest.includes(-1);
   if (!open && rest.reduce((a, d) => a * d, 1) !== sample) return 'merges the batch with other axes';
-  return { shape: [0, ...others] };
+  return { shape: [...before.map(() => 0), 0, ...others] };
 }

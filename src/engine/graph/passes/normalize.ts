@@ -34,6 +34,9 @@ export interface Normalized {
   readonly changes: readonly string[];
 }
 
+const DEAD = 'what no output depends on was taken out';
+const BATCH_FREED = 'the batch, which the file fixes, was left open';
+
 /**
  * Brings a model into the form the rest of the engine expects: constants as initializers, channels first, biases and scales in their
  * layers, no identities, no dead code, a free batch.
@@ -45,30 +48,33 @@ export function normalize(model: Model, options: NormalizeOptions = {}): Normali
   const apply = (pass: Pass, change: string): boolean => {
     const { model: changed, modified } = pass(result);
     result = changed;
-    if (modified) changes.push(change);
+    if (modified && !changes.includes(change)) changes.push(change);
     return modified;
   };
   apply(constantsToInitializers, 'constants, and what follows from shapes alone, became initializers');
   apply(removeIdentity, 'nodes that pass their input on were taken out');
   apply(stepsFirst, 'recurrent layers with the samples first were given the steps first');
   if (options.dequantize) apply(dequantize, 'the quantised model was turned back into floats');
+  apply(dropZeroStates, 'initial states of recurrent layers that are zero were left out');
+  apply(removeDeadCode, DEAD);
+  // Before axes are moved: an axis of one sample may go anywhere, and then nobody knows it for the batch.
+  if (options.dynamicBatch !== false) apply(dynamicBatch, BATCH_FREED);
   if (apply(cancelTransposes, 'transposes around channels-last parts were moved until they cancelled'))
     result = removeIdentity(result).model;
   apply(staticReshapes, 'computed target shapes became constants');
-  apply(dropZeroStates, 'initial states of recurrent layers that are zero were left out');
   apply(gatherShuffles, 'channel shuffles written as reshapes became one node each');
   // A scale by constants in front of a bias: batch normalisation written out.
   if (apply(foldScale, 'constant scales behind layers were folded into their weights')) result = removeDeadCode(result).model;
   apply(fuseBias, 'constants added behind layers became their biases');
   if (options.foldBatchNorm) apply(foldBatchNorm, 'batch normalisation was folded into the layers before it');
-  apply(removeDeadCode, 'what no output depends on was taken out');
+  apply(removeDeadCode, DEAD);
   const notes: string[] = [];
   const form = quantizedForm(result);
   if (form !== undefined) notes.push(`the model is quantised already (${form}); compressing it needs it as floats: "dequantize": true`);
   if (options.dynamicBatch !== false) {
     const { model: free, reason, modified } = dynamicBatch(result);
     result = free;
-    if (modified) changes.push('the batch, which the file fixes, was left open');
+    if (modified && !changes.includes(BATCH_FREED)) changes.push(BATCH_FREED);
     if (reason) notes.push(reason);
   }
   return { model: result, modified: result !== model, notes, changes };

@@ -36,9 +36,12 @@ export function capturedValues(graph: Graph): Set<string> {
   return new Set(graph.nodes.filter(hasSubgraph).flatMap(capturedNames));
 }
 
+/** Names that onnxruntime's fusions give to what they add without looking whether they are taken; it refuses a model that has them (GatherToSplitFusion). */
+const RUNTIME_NAMES = new Set(['squeeze_axes']);
+
 /** A name that is neither an initializer nor a value of the graph. */
 export function freshName(taken: { has(name: string): boolean }, base: string): string {
   let name = base;
-  for (let i = 2; taken.has(name); i++) name = `${base}_${i}`;
+  for (let i = 2; taken.has(name) || RUNTIME_NAMES.has(name); i++) name = `${base}_${i}`;
   return name;
 }

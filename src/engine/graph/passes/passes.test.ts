@@ -241,14 +241,14 @@ describe('foldBatchNorm', () => {
   });
 });
 
-describe('dynamicBatch', () => {
-  /** The same network with its batch fixed at 1, as many exporters write it. */
-  const fixed = (m: Model): Model =>
-    withGraph(m, {
-      inputs: m.graph.inputs.map((v) => ({ ...v, shape: [1, ...v.shape!.slice(1)] })),
-      outputs: m.graph.outputs.map((v) => ({ ...v, shape: [1, ...v.shape!.slice(1)] })),
-    });
+/** The same network with its batch fixed at 1, as many exporters write it. */
+const fixed = (m: Model): Model =>
+  withGraph(m, {
+    inputs: m.graph.inputs.map((v) => ({ ...v, shape: [1, ...v.shape!.slice(1)] })),
+    outputs: m.graph.outputs.map((v) => ({ ...v, shape: [1, ...v.shape!.slice(1)] })),
+  });
 
+describe('dynamicBatch', () => {
   it.each(topologies().map((t) => [t.name, t] as const))('topology %s', async (name, t) => {
     const result = dynamicBatch(fixed(t.model));
     if (name === 'decoder rows') {
@@ -273,6 +273,31 @@ describe('dynamicBatch', () => {
     expect(result.model.graph.initializers.get('s')!.numbers()).toEqual([0, 12]);
     expect((await run(result.model, [4, 2, 6])).y.shape).toEqual([4, 12]);
   });
+
+  it.each([
+    ['first', [], [1, 12], 'x', [0, 12]],
+    ['second, steps first', [makeNode('Transpose', ['x'], ['t'], { perm: [1, 0, 2] })], [2, 1, 3, 2], 't', [0, 0, 3, 2]],
+  ] as const)(
+    'rewrites a Reshape whose zeros would count as lengths (allowzero), the batch %s',
+    async (_, before, target, from, rewritten) => {
+      const back = before.length > 0 ? [makeNode('Transpose', ['r'], ['y'], { perm: [1, 0, 2, 3] })] : [makeNode('Relu', ['r'], ['y'])];
+      const model = graph(
+        [...before, makeNode('Reshape', [from, 's'], ['r'], { allowzero: 1 }), ...back],
+        [Tensor.ints('s', [...target])],
+        value('x', 1, 2, 6),
+        before.length > 0 ? value('y', 1, 2, 3, 2) : value('y', 1, 12),
+      );
+      const result = dynamicBatch(model);
+      expect(result.reason).toBeUndefined();
+      expect(result.model.graph.initializers.get('s')!.numbers()).toEqual(rewritten);
+      const x = Float32Array.from({ length: 48 }, (_, i) => i);
+      const all = (await run(result.model, [4, 2, 6], x)).y.data as Float32Array;
+      for (let i = 0; i < 4; i++)
+        expect([...all.subarray(12 * i, 12 * i + 12)]).toEqual([
+          ...((await run(model, [1, 2, 6], x.slice(12 * i, 12 * i + 12))).y.data as Float32Array),
+        ]);
+    },
+  );
 
   it.each([
     ['Transpose of the batch', [makeNode('Transpose', ['x'], ['y'], { perm: [1, 0] })], "output 'y' has it as axis 1"],
@@ -306,6 +331,13 @@ describe('dynamicBatch', () => {
 });
 
 describe('normalize', () => {
+  // Of 'decoder rows' the batch stays fixed, as said above.
+  const freed = topologies().filter((t) => t.name !== 'decoder rows');
+  it.each(freed.map((t) => [t.name, t] as const))('a fixed batch changes nothing: %s', (_, t) => {
+    const { model, notes } = normalize(fixed(t.model));
+    expect([operators(model), notes]).toEqual([operators(normalize(t.model).model), []]);
+  });
+
   it('leaves a model alone that needs nothing', () => {
     const { model } = topologies()[0];
     expect(normalize(model)).toEqual({ model, modified: false, notes: [], changes: [] });

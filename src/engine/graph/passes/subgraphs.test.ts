@@ -1,4 +1,4 @@
-/** Graphs inside nodes (If, Loop) read values of the graph around them by name; nothing that changes a model may break that. */
+/** Graphs inside nodes (If, Loop, Scan) read values of the graph around them by name; nothing that changes a model may break that. */
 import { describe, expect, it } from 'vitest';
 import { modelBytes, parseModel } from '../../onnx/file';
 import { type Model, makeNode, modelToProto, type Node, type ValueInfo } from '../../onnx/model';
@@ -103,6 +103,26 @@ function looping(): Model {
   );
 }
 
+/** x → relu → Scan over its rows (sum so far, times `step` from the graph around it) → y */
+function scanning(): Model {
+  const body = modelOf(
+    [makeNode('Add', ['sum', 'row'], ['sum_out']), makeNode('Mul', ['sum_out', 'step'], ['row_out'])],
+    [],
+    [float('sum', 3), float('row', 3)],
+    [float('sum_out', 3), float('row_out', 3)],
+  );
+  return modelOf(
+    [
+      makeNode('Relu', ['x'], ['r']),
+      makeNode('Identity', ['k'], ['step']),
+      withGraphs(makeNode('Scan', ['begin', 'r'], ['total', 'y'], { num_scan_inputs: 1 }, { name: 'scan' }), { body }),
+    ],
+    [normal('k', 3), normal('begin', 3)],
+    [float('x', 2, 3)],
+    [float('y', 2, 3)],
+  );
+}
+
 async function run(model: Model) {
   const shape = model.graph.inputs[0].shape!.map((d) => (typeof d === 'number' ? d : 2));
   const draw = new Random(3);
@@ -124,6 +144,7 @@ describe.each([
   ['If, condition true', () => branching(true)],
   ['If, condition false', () => branching(false)],
   ['Loop', looping],
+  ['Scan', scanning],
 ])('%s', (_, make) => {
   it('gives the same after reading and writing, after all passes, and without dead code', async () => {
     const model = make();
@@ -138,7 +159,9 @@ describe.each([
     const model = make();
     const { unknownOperators } = inferTypes(model);
     expect(unknownOperators.map((u) => u.reason)).toEqual([
-      expect.stringMatching(/^operator (If|Loop) \(node '(choice|loop)'\) holds graphs of its own; they are carried through untouched$/),
+      expect.stringMatching(
+        /^operator (If|Loop|Scan) \(node '(choice|loop|scan)'\) holds graphs of its own; they are carried through untouched$/,
+      ),
     ]);
     expect(dynamicBatch(model)).toMatchObject({ modified: false, reason: expect.stringMatching(/the batch stays fixed: /) });
   });

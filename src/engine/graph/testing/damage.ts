@@ -85,6 +85,22 @@ function replace<T>(list: T[], item: T, random: Random): void {
   if (list.length > 0) list[random.below(list.length)] = item;
 }
 
+/** One field of two messages of a kind, each with the other's content. */
+function swap<T extends object>(a: T | undefined, b: T | undefined, field: keyof T): void {
+  if (a && b) [a[field], b[field]] = [b[field], a[field]];
+}
+
+/** A node some way behind `node`, as the values lead; `node` itself where nothing reads it. */
+function behind(graph: GraphProto, node: NodeProto, random: Random): NodeProto {
+  let at = node;
+  for (let steps = random.below(5); steps > 0; steps--) {
+    const readers = graph.node.filter((n) => n.input.some((i) => i !== '' && at.output.includes(i)));
+    if (readers.length === 0) break;
+    at = pick(random, readers);
+  }
+  return at;
+}
+
 function integers(values: readonly number[], fraction: (v: bigint) => bigint): Uint8Array {
   return new Uint8Array(BigInt64Array.from(values, (v) => fraction(BigInt(v))).buffer);
 }
@@ -229,6 +245,31 @@ const CHANGES: readonly Change[] = [
   },
   (_m, g, random) => void (random.below(2) ? g.output : g.input).splice(0, 1),
   (_m, g) => void g.output.push(...g.output),
+  // Fields swapped: each well formed, in a place that is not its own.
+  (_m, g, random) => swap(anyNode(g, random), anyNode(g, random), pick(random, ['input', 'output', 'opType', 'name', 'domain'] as const)),
+  (_m, g, random) =>
+    swap(
+      anyTensor(g, random),
+      anyTensor(g, random),
+      pick(random, ['name', 'dims', 'dataType', 'rawData', 'floatData', 'int64Data'] as const),
+    ),
+  (_m, g, random) => {
+    const values = [...g.input, ...g.output, ...g.valueInfo];
+    if (values.length > 0) swap(pick(random, values), pick(random, values), pick(random, ['name', 'type'] as const));
+  },
+  (_m, g, random) => {
+    const node = anyNode(g, random);
+    if (node) [node.input, node.output] = [node.output, node.input];
+  },
+  (_m, g) => {
+    [g.input, g.output] = [g.output, g.input];
+  },
+  // A cycle: a node reads what follows from it, or its own result.
+  (_m, g, random) => {
+    const node = anyNode(g, random);
+    const later = node && behind(g, node, random);
+    if (node && later && later.output.length > 0) replace(node.input, pick(random, later.output), random);
+  },
   // The frame.
   (m, _g, random) => {
     for (const o of m.opsetImport) o.version = pick(random, [...ABSURD, 1, 5, 7, 9, 10, 11, 12, 13, 17, 18, 21]);
