@@ -9,9 +9,12 @@ import { dynamicBatch } from './dynamic-batch';
 import { foldBatchNorm } from './fold-batch-norm';
 import { foldScale } from './fold-scale';
 import { fuseBias } from './fuse-bias';
+import { gatherParts } from './gather-parts';
 import { gatherShuffles } from './gather-shuffles';
+import { mergeMoves } from './merge-moves';
 import type { Pass } from './pass';
 import { removeIdentity } from './remove-identity';
+import { rowsApart } from './rows-apart';
 import { staticReshapes } from './static-reshapes';
 import { stepsFirst } from './steps-first';
 import { dropZeroStates } from './zero-states';
@@ -34,6 +37,8 @@ export interface Normalized {
   readonly changes: readonly string[];
 }
 
+const MERGED = 'rows of reshapes and transposes were made one of each';
+const PARTED = 'parts of an axis taken by number became slices';
 const DEAD = 'what no output depends on was taken out';
 const BATCH_FREED = 'the batch, which the file fixes, was left open';
 
@@ -56,12 +61,19 @@ export function normalize(model: Model, options: NormalizeOptions = {}): Normali
   apply(stepsFirst, 'recurrent layers with the samples first were given the steps first');
   if (options.dequantize) apply(dequantize, 'the quantised model was turned back into floats');
   apply(dropZeroStates, 'initial states of recurrent layers that are zero were left out');
+  apply(mergeMoves, MERGED);
+  apply(gatherParts, PARTED);
+  apply(rowsApart, 'linear layers over rows of several axes were given the axes');
   apply(removeDeadCode, DEAD);
   // Before axes are moved: an axis of one sample may go anywhere, and then nobody knows it for the batch.
   if (options.dynamicBatch !== false) apply(dynamicBatch, BATCH_FREED);
   if (apply(cancelTransposes, 'transposes around channels-last parts were moved until they cancelled'))
     result = removeIdentity(result).model;
-  apply(staticReshapes, 'computed target shapes became constants');
+  // What was computed before may be known now.
+  if (apply(staticReshapes, 'computed target shapes became constants')) {
+    apply(mergeMoves, MERGED);
+    apply(gatherParts, PARTED);
+  }
   apply(gatherShuffles, 'channel shuffles written as reshapes became one node each');
   // A scale by constants in front of a bias: batch normalisation written out.
   if (apply(foldScale, 'constant scales behind layers were folded into their weights')) result = removeDeadCode(result).model;

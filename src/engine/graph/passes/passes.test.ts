@@ -7,6 +7,7 @@ import { type Model, makeNode, type Node, type ValueInfo, withGraph } from '../.
 import { elementCount, Tensor } from '../../onnx/tensor';
 import { Random } from '../../random';
 import { floatTensor, Session } from '../../runtime/onnxruntime';
+import { findChannelGroups } from '../channel-groups';
 import { inferTypes } from '../infer';
 import { constantsToInitializers } from './constants-to-initializers';
 import { removeDeadCode } from './dead-code';
@@ -331,6 +332,11 @@ describe('dynamicBatch', () => {
 });
 
 describe('normalize', () => {
+  it.each(topologies().map((t) => [t.name, t] as const))('loses no channel that can go: %s', (_, t) => {
+    const count = (m: Model): number => findChannelGroups(m).groups.reduce((a, g) => a + g.channels, 0);
+    expect(count(normalize(t.model).model)).toBeGreaterThanOrEqual(count(t.model));
+  });
+
   // Of 'decoder rows' the batch stays fixed, as said above.
   const freed = topologies().filter((t) => t.name !== 'decoder rows');
   it.each(freed.map((t) => [t.name, t] as const))('a fixed batch changes nothing: %s', (_, t) => {
