@@ -39,6 +39,7 @@ export interface Normalized {
 
 const MERGED = 'rows of reshapes and transposes were made one of each';
 const PARTED = 'parts of an axis taken by number became slices';
+const ROWS_APART = 'linear layers over rows of several axes were given the axes';
 const DEAD = 'what no output depends on was taken out';
 const BATCH_FREED = 'the batch, which the file fixes, was left open';
 
@@ -63,7 +64,7 @@ export function normalize(model: Model, options: NormalizeOptions = {}): Normali
   apply(dropZeroStates, 'initial states of recurrent layers that are zero were left out');
   apply(mergeMoves, MERGED);
   apply(gatherParts, PARTED);
-  apply(rowsApart, 'linear layers over rows of several axes were given the axes');
+  apply(rowsApart, ROWS_APART);
   apply(removeDeadCode, DEAD);
   // Before axes are moved: an axis of one sample may go anywhere, and then nobody knows it for the batch.
   if (options.dynamicBatch !== false) apply(dynamicBatch, BATCH_FREED);
@@ -71,8 +72,11 @@ export function normalize(model: Model, options: NormalizeOptions = {}): Normali
     result = removeIdentity(result).model;
   // What was computed before may be known now.
   if (apply(staticReshapes, 'computed target shapes became constants')) {
+    // What the shapes were computed from is no longer a reader of what is moved.
+    apply(removeDeadCode, DEAD);
     apply(mergeMoves, MERGED);
     apply(gatherParts, PARTED);
+    apply(rowsApart, ROWS_APART);
   }
   apply(gatherShuffles, 'channel shuffles written as reshapes became one node each');
   // A scale by constants in front of a bias: batch normalisation written out.

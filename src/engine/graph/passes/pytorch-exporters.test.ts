@@ -61,7 +61,9 @@ const rows: readonly Row[] = [
   { name: 'recurrent', groups: [6] },
 ];
 
-describe.each(rows.flatMap((row) => (['traced', 'exported'] as const).map((kind) => [row.name, kind, row] as const)))(
+const kindsOf = ({ name }: Row): string[] => ['traced', 'exported', ...(name === 'sequences' ? ['open'] : [])];
+
+describe.each(rows.flatMap((row) => kindsOf(row).map((kind) => [row.name, kind, row] as const)))(
   '%s, %s',
   (name, kind, { groups: widths }) => {
     const file = loadModel(join(folder, `${name}-${kind}.onnx`));
@@ -69,7 +71,7 @@ describe.each(rows.flatMap((row) => (['traced', 'exported'] as const).map((kind)
 
     it('answers as PyTorch does, many samples at a time, though the file fixes one', async () => {
       expect(notes).toEqual([]);
-      expect(changes).toContain('the batch, which the file fixes, was left open');
+      expect(changes.includes('the batch, which the file fixes, was left open')).toBe(kind !== 'open');
       expectClose(await answers(file, name, 1), expected[name].output);
       expectClose(await answers(model, name, SAMPLES), expected[name].output);
     });
