@@ -1,7 +1,7 @@
 /** The methods that train in rounds, end to end on generated digits: lottery tickets, the same as an MDP, Deep Compression. */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { loadTensorBackend } from '../../src/engine/agents/tensor-backend';
 import { lenet5 } from '../../src/engine/architectures/lenet5';
 import { quantizableLayers } from '../../src/engine/graph/layers';
@@ -23,12 +23,13 @@ import { RunFolder } from '../../src/engine/search/run-folder';
 import { stageOne } from '../../src/engine/search/stage-one';
 import type { TicketFigures } from '../../src/engine/search/ticket-training';
 import { trainBaseline } from '../../src/engine/search/train-baseline';
+import { Trainer } from '../../src/engine/training/trainer';
 import { type Config, type ConfigInput, configSchema } from '../../src/protocol/config';
 import { workFolder } from './fixtures/short-run';
 
 let root: string;
 
-const config = (name: 'lottery-ticket' | 'lottery-mdp' | 'deep-compression', options: object, change: Partial<ConfigInput> = {}): Config =>
+const config = (name: Config['method']['name'], options: object, change: Partial<ConfigInput> = {}): Config =>
   configSchema.parse({
     model: 'net.onnx',
     data: { name: 'digits', digits: { train: 500, test: 150 }, normalization: { scale: 1 / 255 } },
@@ -51,20 +52,23 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 const run = (c: Config): Promise<RunResult> => startRun(c, { folder: root });
 
 /** Stage 1 alone, as a run has it: what follows it takes most of a short run's time. */
-async function stage(given: Config): Promise<PruneStageResult & { readonly folder: string }> {
+async function stage(given: Config): Promise<PruneStageResult & { readonly folder: string; readonly stepsMade: number }> {
   const c = withMethodSettings(given);
   const prepared = await prepare(c, { folder: root, threads: 1 });
   const folder = RunFolder.create(join(root, 'stages'), prepared.modelPath, new Date(0));
   folder.writeJson(folder.config, { config: c, folder: root });
   const recorder = new Recorder(folder.journal);
+  const step = vi.spyOn(Trainer.prototype, 'step');
   try {
     const { costs, data, model } = prepared;
     const accuracy = await accuracyOf(model, data.search, { threads: 1 });
     const original = { accuracy, flops: costs.macs, params: costs.params, bytes: costs.weightBytes, sparsity: 0 };
     const backend = await loadTensorBackend('js');
     const context: RunContext = { config: c, folder, recorder, prepared, backend, original, cores: 1, expired: () => false };
-    return { ...(await stageOne(context)), folder: folder.path };
+    const result = await stageOne(context);
+    return { ...result, folder: folder.path, stepsMade: step.mock.calls.length };
   } finally {
+    step.mockRestore();
     recorder.close();
   }
 }
@@ -171,6 +175,7 @@ describe('lottery-ticket', () => {
       });
     }
     expect(other.scorings).toBe(1);
+    expect(other.trainingSteps).toBe(other.stepsMade);
   });
 
   test('limits of the config hold', async () => {
@@ -190,10 +195,20 @@ describe('lottery-ticket', () => {
   });
 
   test('a goal of parameters is met, biases counted', async () => {
-    const { model, best } = await stage(config('lottery-ticket', { rounds: 1, epochs: 1, baseline: false }, { goal: { params: 0.2 } }));
+    const { model, best, trainingSteps, stepsMade } = await stage(
+      config('lottery-ticket', { rounds: 1, epochs: 1, rewindEpochs: 1, baseline: false }, { goal: { params: 0.2 } }),
+    );
+    expect(trainingSteps).toBe(stepsMade);
     expect(best!.cost.effectiveParams).toBeLessThanOrEqual(0.2 * best!.cost.params);
     expect(best!.cost.effectiveParams).toBeGreaterThan(0.199 * best!.cost.params);
     expect(sparsityOf(model)).toBeGreaterThan(0.8);
+  });
+
+  test('so is one of FLOPs, where the usual sparsity leaves more', async () => {
+    const { best } = await stage(config('lottery-ticket', { rounds: 1, epochs: 1, baseline: false }, { goal: { flops: 0.1 } }));
+    expect(best!.cost.effectiveMacs).toBeLessThanOrEqual(0.1 * best!.cost.macs);
+    expect(best!.cost.effectiveMacs).toBeGreaterThan(0.098 * best!.cost.macs);
+    await expect(stage(config('lottery-ticket', { rounds: 1 }, { goal: { flops: 1e-6 } }))).rejects.toThrow('goal.flops: at most 0 of');
   });
 
   test('what cannot be is said', async () => {
@@ -287,6 +302,7 @@ describe('deep-compression', () => {
     const budget = Math.round(0.9 * steps[3].bytes);
     const smaller = await stage(config('deep-compression', OPTIONS, { goal: { bytes: budget } }));
     expect(readFileSync(join(smaller.folder, 'best/model.esdc')).length).toBeLessThanOrEqual(budget);
+    expect(smaller.trainingSteps).toBe(smaller.stepsMade);
     const none = await stage(config('deep-compression', { ...OPTIONS, rounds: 1, codebookEpochs: 0 }, { goal: { bytes: 500 } }));
     expect(readFileSync(join(none.folder, 'journal.jsonl'), 'utf8')).toContain('500 are allowed');
   });
@@ -300,6 +316,11 @@ describe('deep-compression', () => {
     const pruned = await stage(config('deep-compression', { rounds: 1 }, { stages: { prune: true, quantize: false } }));
     expect(existsSync(join(pruned.folder, 'best/model.esdc'))).toBe(false);
     expect(sparsityOf(pruned.model)).toBeCloseTo(0.8, 2);
+    const fewer = await stage(
+      config('deep-compression', { rounds: 2, epochs: 1 }, { goal: { flops: 0.1 }, stages: { prune: true, quantize: false } }),
+    );
+    expect(fewer.best!.cost.effectiveMacs).toBeLessThanOrEqual(0.1 * fewer.best!.cost.macs);
+    expect(fewer.best!.cost.effectiveMacs).toBeGreaterThan(0.095 * fewer.best!.cost.macs);
   });
 
   test('fixed bits and skipped layers keep to themselves', async () => {

@@ -40,7 +40,10 @@ export class GreedyAgent extends ProposalAgent<Probe | null> {
   ) {
     super('greedy', problem.levels.length);
     if (!problem.relativeCost)
-      throw new UserError('the greedy search has no budget to meet', 'Set one: "goal": { "flops": 0.5 }, or params or bytes.');
+      throw new UserError(
+        'the greedy search has no budget to meet',
+        'Set one: "goal": { "flops": 0.5 }, or params; bytes bound the bits of stage 2, and this stage where that is off ("stages": { "quantize": false }).',
+      );
     this.relativeCost = problem.relativeCost;
     this.probes = probesOf(problem, perStep);
   }

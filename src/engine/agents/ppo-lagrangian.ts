@@ -86,6 +86,6 @@ function relativeCost(outcome: Outcome): number {
   if (Number.isFinite(cost)) return cost;
   throw new UserError(
     'The constrained search has no cost to keep within a budget.',
-    'Set a budget: "goal": { "flops": 0.5 }, or params, bytes or latency.',
+    'Set a budget: "goal": { "flops": 0.5 }, or params or latency; bytes bound the bits of stage 2, and this stage where that is off ("stages": { "quantize": false }).',
   );
 }

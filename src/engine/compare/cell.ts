@@ -54,7 +54,7 @@ export interface CellResult extends Cell {
   readonly scorings: number;
   readonly completePolicies: number;
   readonly updates: number;
-  /** Training steps that scoring took, where the method trains its candidates. */
+  /** Training steps of both stages, where the method trains candidates or networks between its rounds; recovery is not counted. */
   readonly trainingSteps: number;
   readonly seconds: number;
   /** Scorings and seconds until the best candidate was there. */
@@ -150,8 +150,8 @@ function cellResult(cell: Cell, folder: RunFolder, config: Config): CellResult {
     const [a, b] = [latency(before, batch), latency(after, batch)];
     return a !== null && b !== null && b > 0 ? a / b : null;
   };
-  const both = (what: 'scorings' | 'completePolicies' | 'updates'): number =>
-    finished.scorings.prune[what] + finished.scorings.quantize[what];
+  const both = (what: 'scorings' | 'completePolicies' | 'updates' | 'trainingSteps'): number =>
+    (finished.scorings.prune[what] ?? 0) + (finished.scorings.quantize[what] ?? 0);
   return {
     ...cell,
     run: folder.path,
@@ -174,10 +174,16 @@ function cellResult(cell: Cell, folder: RunFolder, config: Config): CellResult {
     scorings: both('scorings'),
     completePolicies: both('completePolicies'),
     updates: both('updates'),
-    trainingSteps: (findMethod(cell.method).tuning?.(config).steps ?? 0) * finished.scorings.prune.scorings,
+    trainingSteps: finished.scorings.prune.trainingSteps === undefined ? stepsOfScorings(cell, config, finished) : both('trainingSteps'),
     seconds: events.findLast((e) => e.type === 'finished')?.seconds ?? 0,
     ...searchOf(events, withMethodSettings(config)),
   };
+}
+
+/** Of runs that did not write down their training steps: those of candidates, which follow from the config. */
+function stepsOfScorings({ method }: Cell, config: Config, { scorings }: Pick<RunResult, 'scorings'>): number {
+  const { tuning, student } = findMethod(method);
+  return ((tuning ?? student)?.(config).steps ?? 0) * scorings.prune.scorings;
 }
 
 type SearchFigures = Pick<CellResult, 'searchAccuracy' | 'searchImages' | 'scoringsToBest' | 'secondsToBest' | 'curve' | 'front'>;

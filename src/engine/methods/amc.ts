@@ -1,10 +1,17 @@
 /** AMC: a DDPG agent picks each group's ratio within the budget; one scoring an episode. */
+import type { Config } from '../../protocol/config';
 import { DDPG_DEFAULTS, DdpgAgent } from '../agents/ddpg';
 import type { AgentContext, Method, MethodSettings } from './method';
 import { ownOptions } from './options';
 
 /** The paper: 100 of 400 episodes. */
 const WARM_UP_SHARE = 0.25;
+
+/** Names of the agent's options: those of its noise are flat. */
+const DDPG_OPTIONS = Object.keys(DDPG_DEFAULTS).flatMap((name) => (name === 'noise' ? ['sigma', 'sigmaDecay', 'sigmaFloor'] : [name]));
+
+/** Of AMC and of what is made of it; `pruner` is read where the settings of methods are. */
+export const AMC_OPTIONS: readonly string[] = [...DDPG_OPTIONS, 'pruner'];
 
 /** DDPG with AMC's defaults and the options that the config gives. */
 export function createDdpg({ observationSize, steps, random, options, scoredEpisodes }: AgentContext): DdpgAgent {
@@ -30,9 +37,11 @@ export const amc: Method = {
   credit: 'episode-chain',
   observation: 'amc',
   // −Error under a budget, which is the accuracy up to a constant; −Error·log(FLOPs) without.
-  settings: ({ goal }) => ({ ...AMC_PRUNER, reward: hasBudget(goal) ? 'accuracy' : 'amc-flops' }),
+  settings: (config) => ({ ...AMC_PRUNER, reward: hasBudget(config) ? 'accuracy' : 'amc-flops' }),
+  options: AMC_OPTIONS,
   createAgent: createDdpg,
 };
 
-export const hasBudget = (goal: { readonly flops?: number; readonly params?: number; readonly bytes?: number }): boolean =>
-  goal.flops !== undefined || goal.params !== undefined || goal.bytes !== undefined;
+/** Whether the goal bounds what stage 1 may do. A limit on bytes does where nothing is quantised afterwards; else it bounds the bits. */
+const hasBudget = ({ goal, stages }: Pick<Config, 'goal' | 'stages'>): boolean =>
+  goal.flops !== undefined || goal.params !== undefined || (goal.bytes !== undefined && !stages.quantize);

@@ -10,6 +10,7 @@ export const uniform: Method = {
   source: 'baseline',
   credit: 'episode',
   episodes: 1,
+  options: [],
   createAgent: ({ uniformAction }) => new UniformAgent(uniformAction),
 };
 
@@ -19,6 +20,7 @@ export const randomSearch: Method = {
   description: 'Policies drawn at random within the budget; the best one is kept.',
   source: 'baseline',
   credit: 'episode',
+  options: [],
   createAgent: ({ random }) => new RandomAgent(random),
 };
 
@@ -29,5 +31,6 @@ export const randomRatios: Method = {
   source: 'baseline',
   credit: 'episode',
   episodes: 1,
+  options: [],
   createAgent: ({ random }) => new RandomAgent(random),
 };

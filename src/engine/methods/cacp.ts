@@ -1,7 +1,7 @@
 /** CACP: AMC's agent with the target in its state; one search serves several targets. */
 import type { Config } from '../../protocol/config';
 import { UserError } from '../errors';
-import { AMC_PRUNER, createDdpg } from './amc';
+import { AMC_OPTIONS, AMC_PRUNER, createDdpg } from './amc';
 import type { Method } from './method';
 
 const DEFAULT_TARGETS = '0.3,0.5,0.7';
@@ -31,6 +31,7 @@ export const cacp: Method = {
   observation: 'amc',
   settings: (config) => ({ ...AMC_PRUNER, reward: 'accuracy', flops: middle(cacpTargets(config)) }),
   targets: cacpTargets,
+  options: [...AMC_OPTIONS, 'targets'],
   createAgent: createDdpg,
 };
 

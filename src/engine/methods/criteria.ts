@@ -12,6 +12,7 @@ function criterion(selection: SelectionName, title: string, description: string,
     credit: 'episode',
     episodes: 1,
     selection,
+    options: [],
     createAgent: ({ uniformAction }) => new UniformAgent(uniformAction),
   };
 }

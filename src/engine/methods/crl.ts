@@ -2,7 +2,7 @@
 import { LAGRANGIAN_DEFAULTS, PpoLagrangianAgent } from '../agents/ppo-lagrangian';
 import type { Method } from './method';
 import { ownOptions } from './options';
-import { createEpisodicPpo } from './two-stage-ppo';
+import { createEpisodicPpo, PPO_OPTIONS } from './two-stage-ppo';
 
 export const crl: Method = {
   name: 'crl',
@@ -15,6 +15,7 @@ export const crl: Method = {
   // A policy within the budget is known from the start; the agent's own may need many episodes to get there.
   startsFromUniform: true,
   settings: () => ({ reward: 'accuracy' }),
+  options: [...PPO_OPTIONS, ...Object.keys(LAGRANGIAN_DEFAULTS)],
   createAgent: (context) =>
     new PpoLagrangianAgent(
       createEpisodicPpo(context),

@@ -1,6 +1,19 @@
 /** Deep Compression: magnitude pruning, shared weights, Huffman coding; no agent decides. */
+import type { DeepCompressionOptions } from '../search/deep-compression-stage';
 import { uniform } from './baselines';
 import type { Method } from './method';
+
+const OPTIONS: Readonly<Record<keyof DeepCompressionOptions, true>> = {
+  sparsity: true,
+  rounds: true,
+  epochs: true,
+  learningRate: true,
+  convolutionBits: true,
+  linearBits: true,
+  start: true,
+  codebookEpochs: true,
+  codebookLearningRate: true,
+};
 
 export const deepCompression: Method = {
   name: 'deep-compression',
@@ -11,5 +24,6 @@ export const deepCompression: Method = {
   credit: 'episode',
   episodes: 1,
   space: 'codes',
+  options: Object.keys(OPTIONS),
   createAgent: uniform.createAgent,
 };

@@ -12,6 +12,7 @@ export const evolutionary: Method = {
   description: 'Regularised evolution over whole policies: tournament, crossover, mutation; begins around the uniform policy.',
   source: 'baseline; Real et al. 2019, Regularized Evolution for Image Classifier Architecture Search',
   credit: 'episode',
+  options: [...Object.keys(EVOLUTIONARY_DEFAULTS), 'start'],
   createAgent: ({ random, steps, options, uniformAction, scoredEpisodes }) => {
     const { start, ...own } = ownOptions(options, {
       ...EVOLUTIONARY_DEFAULTS,

@@ -22,6 +22,7 @@ export const greedy: Method = {
   credit: 'episode',
   bounds: 'free',
   episodes: (plan) => greedyEpisodes(plan.steps, Math.max(1, levelsWithin(plan)), plan.actors),
+  options: [],
   createAgent: ({ problem, steps, actors, scoredEpisodes }) => {
     const levels = levelsWithin({ steps, actors, wanted: scoredEpisodes });
     if (levels === 0) {

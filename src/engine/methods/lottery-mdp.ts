@@ -1,5 +1,6 @@
 /** Lottery tickets as a Markov decision process: tabular Q-learning over masks, then rewinding. */
 import { TABULAR_Q_DEFAULTS, TabularQAgent } from '../agents/tabular-q';
+import { TICKET_OPTIONS } from './lottery-ticket';
 import type { AgentContext, Method } from './method';
 import { ownOptions } from './options';
 
@@ -9,15 +10,17 @@ const EXPLORING = 0.6;
 /** A mask has the same accuracy whenever it is measured: nothing is there to be averaged, and the whole step is right. */
 const ALPHA = 1;
 
+/** What of the agent may be set. Its `initial` may not: in this method that is the file of the weights to rewind to. */
+const { actions: _, initial, ...AGENT } = TABULAR_Q_DEFAULTS;
+
 /** One action for each layer whose rows may go: as many numbers as are observed. */
 function createAgent({ random, options, observationSize, episodes }: AgentContext): TabularQAgent {
   const own = ownOptions(options, {
-    ...TABULAR_Q_DEFAULTS,
+    ...AGENT,
     alpha: ALPHA,
-    actions: observationSize,
     epsilonEpisodes: Math.max(1, Math.round(EXPLORING * episodes)),
   });
-  return new TabularQAgent(random, own);
+  return new TabularQAgent(random, { ...own, initial, actions: observationSize });
 }
 
 export const lotteryMdp: Method = {
@@ -29,5 +32,6 @@ export const lotteryMdp: Method = {
   space: 'rows',
   bitsBy: 'uniform',
   settings: () => ({ reward: 'accuracy' }),
+  options: [...TICKET_OPTIONS, 'steps', ...Object.keys(AGENT)],
   createAgent,
 };

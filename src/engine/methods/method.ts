@@ -120,6 +120,8 @@ export interface Method {
   readonly filters?: (config: Config) => FilterSettings;
   /** The method that chooses the bits of stage 2, where this one only prunes. Absent: this one. */
   readonly bitsBy?: string;
+  /** Names in `method.options` that the method reads; any other is refused. */
+  readonly options: readonly string[];
   createAgent(context: AgentContext): Agent;
 }
 

@@ -3,12 +3,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type Config, type ConfigInput, configSchema, METHOD_NAMES } from '../../protocol/config';
+import { Random } from '../random';
 import { keptChannels } from '../search/width-stage';
 import { cacpTargets } from './cacp';
-import type { Method } from './method';
+import type { AgentContext, Method } from './method';
 import { findMethod, methods } from './registry';
 import { withMethodSettings } from './settings';
 import { groups, macsOf, type Played, play } from './testing/width-problem';
+import { createEpisodicPpo } from './two-stage-ppo';
 
 const WHOLE = macsOf(groups.map((g) => g.choices.channels));
 const shareOf = (policy: Played['candidates'][number]['policy']): number => macsOf(keptChannels(policy, groups)) / WHOLE;
@@ -156,6 +158,32 @@ describe('what is particular', () => {
     expect(macsOf(measured[0].map(([, kept]) => kept)) / WHOLE).toBeLessThanOrEqual(0.5);
   });
 
+  test('crl keeps to milliseconds, which only measuring tells', async () => {
+    const latency = 1 + (0.5 * WHOLE) / 100;
+    const { result, candidates } = await play('crl', { input: { goal: { latency }, search: { episodes: 40, actors: 2 } } });
+    expect(result.best!.latency![0].median).toBeLessThanOrEqual(latency);
+    const within = candidates.filter((c) => !c.partial && c.latency![0].median <= latency);
+    expect(result.best!.accuracy).toBe(Math.max(...within.map((c) => c.accuracy)));
+    // It is a limit that some policies miss, and no bound.
+    expect(candidates.some((c) => !c.partial && c.latency![0].median > latency)).toBe(true);
+  });
+
+  test('episodic-ppo’s own values stand where the config has the general ones, and no other', () => {
+    const optionsOf = (agent: ConfigInput['agent']) => {
+      const { agent: settings } = configSchema.parse({ model: 'm.onnx', agent });
+      const random = new Random(1);
+      const rest = { backend: undefined as never, observationSize: 3, random, options: {}, initialPolicy: [], episodes: 100, steps: 5 };
+      return createEpisodicPpo({ ...rest, settings } as unknown as AgentContext).options;
+    };
+    expect(optionsOf({})).toMatchObject({ gamma: 1, actorLearningRate: 1e-3, tau: 0.02, noise: { start: 0.35, floor: 0.15 } });
+    expect(optionsOf({ tau: 0.1, noise: { start: 0.2 } })).toMatchObject({
+      gamma: 1,
+      actorLearningRate: 1e-3,
+      tau: 0.1,
+      noise: { start: 0.2, decay: 0.95 },
+    });
+  });
+
   test('crl’s price brings policies towards the budget, which nothing else does', async () => {
     const lateShare = async (options: Record<string, number>): Promise<number> => {
       const { played } = await play('crl', { input: { search: { episodes: 150, actors: 2 }, method: { name: 'crl', options } } });
@@ -176,6 +204,9 @@ describe('settings that belong to a method', () => {
     expect(amc.pruning).toMatchObject({ selection: 'l1', refit: false });
     expect(amc.reward.prune).toBe('accuracy');
     expect(withMethodSettingsOf('amc', { goal: {} }).reward.prune).toBe('amc-flops');
+    // A limit on bytes bounds the bits of stage 2; where there is none, the widths.
+    expect(withMethodSettingsOf('amc', { goal: { bytes: 0.1 } }).reward.prune).toBe('amc-flops');
+    expect(withMethodSettingsOf('amc', { goal: { bytes: 0.1 }, stages: { prune: true, quantize: false } }).reward.prune).toBe('accuracy');
     expect(withMethodSettingsOf('amc', { pruning: { selection: 'lasso' } }).pruning.selection).toBe('lasso');
     expect(withMethodSettingsOf('amc', { reward: 'purl' }).reward.prune).toBe('purl');
     expect(withMethodSettingsOf('two-stage-ppo', {})).toEqual(withMethodSettingsOf('two-stage-ppo', {}));
@@ -186,6 +217,19 @@ describe('settings that belong to a method', () => {
     const amc = withMethodSettingsOf('amc', { method: { name: 'amc', options: { pruner: 'config' } } });
     expect(amc.pruning).toMatchObject({ selection: 'backward-elimination', refit: true });
     expect(withMethodSettingsOf('fpgm', { pruning: { selection: 'lasso' } }).pruning.selection).toBe('fpgm');
+  });
+
+  test('an option that the method does not have is refused, with those it has', () => {
+    const of = (name: Config['method']['name'], options: Config['method']['options']) =>
+      withMethodSettingsOf(name, { method: { name, options } });
+    expect(() => of('amc', { warmup: 3 })).toThrow('method.options.warmup: amc has no such option');
+    expect(() => of('uniform', { targets: '0.3' })).toThrow('method.options.targets: uniform has no such option');
+    for (const name of METHOD_NAMES) expect(() => of(name, { odd: true })).toThrow(`${name} has no such option`);
+    expect(of('cacp', { targets: '0.3', tau: 0.1, pruner: 'config' }).method.options).toMatchObject({ tau: 0.1 });
+  });
+
+  test('an option of another type than its default is refused', async () => {
+    await expect(play('two-stage-ppo', { options: { clip: 'no' } })).rejects.toThrow('method.options.clip is "no", which is not a boolean');
   });
 
   test('applied twice they change nothing', () => {

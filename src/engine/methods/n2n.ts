@@ -22,6 +22,7 @@ export const n2n: Method = {
     const { tuneSteps, tuneBatch, tuneBatches, tuneRate, ...own } = ownOptions(method.options, TEACHING);
     return { ...own, steps: tuneSteps, batch: tuneBatch, batches: tuneBatches, learningRate: tuneRate };
   },
+  options: Object.keys({ ...TEACHING, ...SEQUENCE_POLICY_DEFAULTS }),
   createAgent: ({ backend, observationSize, steps, random, options, part, problem }) => {
     const own = ownOptions(options, { ...SEQUENCE_POLICY_DEFAULTS });
     return part === 'remove'

@@ -43,6 +43,7 @@ export const purl: Method = {
     const { tuneSteps, tuneBatch, tuneBatches, tuneRate } = ownOptions(method.options, TUNING);
     return { steps: tuneSteps, batch: tuneBatch, batches: tuneBatches, learningRate: tuneRate };
   },
+  options: Object.keys({ ...THRESHOLDS, ...TUNING, ...DQN_DEFAULTS }),
   createAgent: ({ observationSize, steps, random, options, episodes }) =>
     new DqnAgent(
       observationSize,

@@ -29,6 +29,7 @@ export const rlp: Method = {
   bitsBy: 'uniform',
   settings: () => ({ reward: 'rlp', maxAccuracyDrop: DROP_BOUND }),
   filters,
+  options: Object.keys({ ...FILTERS, ...FILTER_POLICY_DEFAULTS }),
   createAgent: ({ observationSize, random, options }) =>
     new FilterPolicyAgent(observationSize, random, ownOptions(options, { ...FILTER_POLICY_DEFAULTS })),
 };

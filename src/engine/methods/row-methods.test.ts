@@ -7,11 +7,11 @@ import { searchStage } from '../search/search-stage';
 import { findMethod } from './registry';
 import { type Play, type PlayOptions, playStage } from './testing/play';
 
-/** Rows of three layers in blocks of a hundred weights, and what is lost as they go: loss = sensitivity · share². */
+/** Rows of three layers in blocks of a hundred weights, what each weight costs, and what is lost as they go: loss = sensitivity · share². */
 const LAYERS = [
-  { name: 'a', rows: 40, weightsPerRow: 20, rowsPerBlock: 5, blocks: 7, sensitivity: 0.5 },
-  { name: 'b', rows: 60, weightsPerRow: 10, rowsPerBlock: 10, blocks: 5, sensitivity: 0.1 },
-  { name: 'c', rows: 100, weightsPerRow: 4, rowsPerBlock: 25, blocks: 3, sensitivity: 0.3 },
+  { name: 'a', rows: 40, weightsPerRow: 20, rowsPerBlock: 5, blocks: 7, macs: 4, sensitivity: 0.5 },
+  { name: 'b', rows: 60, weightsPerRow: 10, rowsPerBlock: 10, blocks: 5, macs: 1, sensitivity: 0.1 },
+  { name: 'c', rows: 100, weightsPerRow: 4, rowsPerBlock: 25, blocks: 3, macs: 2, sensitivity: 0.3 },
 ] as const;
 const STEPS = 9;
 const ACCURACY = 0.95;
@@ -39,8 +39,10 @@ const BEST = Math.max(
 );
 
 const costOf = (sparsity: Readonly<Record<string, number>> = {}) => {
-  const left = LAYERS.reduce((sum, l, i) => sum + weights[i] * (1 - (sparsity[l.name] ?? 0)), 0);
-  return { macs: total, effectiveMacs: left, params: total, effectiveParams: left, weightBytes: 4 * total };
+  const left = (each: (layer: (typeof LAYERS)[number]) => number): number =>
+    LAYERS.reduce((sum, l, i) => sum + each(l) * weights[i] * (1 - (sparsity[l.name] ?? 0)), 0);
+  const macs = LAYERS.reduce((sum, l, i) => sum + l.macs * weights[i], 0);
+  return { macs, effectiveMacs: left((l) => l.macs), params: total, effectiveParams: left(() => 1), weightBytes: 4 * total };
 };
 
 const METHODS = METHOD_NAMES.filter((name) => findMethod(name).space === 'rows');
@@ -60,6 +62,7 @@ const play = (name: (typeof METHODS)[number], options: PlayOptions = {}): Promis
             steps: STEPS,
             weights,
             cost: ({ sparsity }) => costOf(sparsity),
+            macs: context.config.goal.flops,
             measure: async (deleted) => {
               count(deleted);
               return Math.max(0, accuracyOf(deleted));
@@ -108,6 +111,17 @@ describe.each(METHODS)('%s', (name) => {
     const { result } = await play(name, { input: { search: { episodes: 60, actors: 2, scorings: 50 } } });
     expect(result.scorings).toBeLessThanOrEqual(50);
     expect(result.best).toBeDefined();
+  });
+
+  test('of the masks within the goal the best is taken, however good others are', async () => {
+    const unbounded = (await once).result.best!;
+    const flops = unbounded.cost.effectiveMacs - 50;
+    const { result, candidates } = await play(name, { input: { goal: { flops }, search: { episodes: 60, actors: 2 } } });
+    const within = candidates.filter((c) => !c.partial && c.cost.effectiveMacs <= flops);
+    expect(within.length).toBeGreaterThan(1);
+    expect(result.best!.cost.effectiveMacs).toBeLessThanOrEqual(flops);
+    expect(result.best!.accuracy).toBe(Math.max(...within.map((c) => c.accuracy)));
+    expect(result.best!.accuracy).toBeLessThan(unbounded.accuracy);
   });
 
   test('it finds the best mask there is', async () => {

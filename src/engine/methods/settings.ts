@@ -1,15 +1,19 @@
 /** The settings that belong to a method, put into the config a run works with. */
 import { type Config, configSchema } from '../../protocol/config';
+import { UserError } from '../errors';
+import type { Method } from './method';
+import type { MethodOptions } from './options';
 import { findMethod } from './registry';
 
 /**
  * The config with its method's own settings (AMC prunes by magnitude, for example) where it has the general default.
  * What the config says otherwise stays, and `"pruner": "config"` in the method's options keeps the config's pruner in any case, for comparing
  * agents alone. Applying it twice changes nothing.
- * @throws UserError where there is no such method
+ * @throws UserError where there is no such method, or it has no option of a name that is given
  */
 export function withMethodSettings(config: Config): Config {
   const method = findMethod(config.method.name);
+  refuseUnknown(method, config.method.options);
   const own = method.settings?.(config) ?? {};
   const general = configSchema.parse({ model: config.model });
   const pruner = config.method.options['pruner'] === 'config' ? {} : own;
@@ -28,4 +32,14 @@ export function withMethodSettings(config: Config): Config {
       refit: unless(config.pruning.refit, general.pruning.refit, pruner.refit),
     },
   };
+}
+
+/** What nobody reads was meant to do something: a slip of the pen, or another method's option. */
+function refuseUnknown({ name, options }: Method, given: MethodOptions): void {
+  const unknown = Object.keys(given).find((option) => !options.includes(option));
+  if (unknown === undefined) return;
+  throw new UserError(
+    `method.options.${unknown}: ${name} has no such option`,
+    options.length > 0 ? `It has ${options.join(', ')}.` : 'It has none.',
+  );
 }

@@ -1,10 +1,12 @@
 /** Two-stage compute-constrained PPO: the default. The same agent picks ratios, then bits. */
+import { type AgentSettings, configSchema } from '../../protocol/config';
 import { PpoAgent } from '../agents/ppo';
-import { PPO_IMPROVED, type PpoOptions } from '../agents/ppo-options';
+import { PPO_DEFAULTS, PPO_IMPROVED, type PpoOptions } from '../agents/ppo-options';
 import type { AgentContext, Method } from './method';
+import { type MethodOptions, ownOptions } from './options';
 
 /** Options of the method that are the agent's own: its four parts and the named improvements (docs/methods.md). */
-const AGENT_OPTIONS = [
+export const PPO_OPTIONS: readonly string[] = [
   'clip',
   'slowTargets',
   'targetNoise',
@@ -21,8 +23,12 @@ const AGENT_OPTIONS = [
 ];
 
 function createAgent({ backend, observationSize, random, settings, options }: AgentContext, improved: Partial<PpoOptions> = {}): PpoAgent {
-  const own = Object.fromEntries(Object.entries(options).filter(([name]) => AGENT_OPTIONS.includes(name)));
-  return new PpoAgent(backend, observationSize, random, { ...settings, ...improved, ...(own as Partial<PpoOptions>) });
+  const before: PpoOptions = { ...PPO_DEFAULTS, ...settings, ...improved };
+  const named = Object.fromEntries(Object.entries(before).filter(([name]) => PPO_OPTIONS.includes(name)));
+  return new PpoAgent(backend, observationSize, random, {
+    ...before,
+    ...(ownOptions(options, named as MethodOptions) as Partial<PpoOptions>),
+  });
 }
 
 export const twoStagePpo: Method = {
@@ -31,6 +37,7 @@ export const twoStagePpo: Method = {
   description: 'Compute-constrained PPO picks each group’s prune ratio, then each layer’s bits; every step is scored.',
   source: 'Zhan, Lin, Cao: Deep Model Compression Via Two-Stage Deep Reinforcement Learning',
   credit: 'step',
+  options: PPO_OPTIONS,
   createAgent: (context) => createAgent(context),
 };
 
@@ -53,12 +60,13 @@ export const episodicPpo: Method = {
   source: 'Espalier’s variant of two-stage PPO; reward at the end as in AMC (He et al. 2018)',
   credit: 'episode',
   startsFromUniform: true,
+  options: PPO_OPTIONS,
   createAgent: createEpisodicPpo,
 };
 
 /** The improved agent with its schedules over the planned episodes, fitted to the uniform policy. */
 export function createEpisodicPpo(context: AgentContext): PpoAgent {
-  return createAgent(context, {
+  const own: Partial<PpoOptions> = {
     ...PPO_IMPROVED,
     initialPolicy: context.initialPolicy,
     noise: {
@@ -70,5 +78,12 @@ export function createEpisodicPpo(context: AgentContext): PpoAgent {
     criticScreening: DRAWS,
     screeningStarts: Math.round(0.15 * context.episodes * context.steps),
     gamma: 1,
-  });
+  };
+  return createAgent(context, { ...own, ...named(context.settings) });
+}
+
+/** Settings that the config gives another value than their general default: they go before the method's own. */
+function named(settings: AgentSettings): Partial<AgentSettings> {
+  const general: Readonly<Record<string, unknown>> = configSchema.parse({ model: 'any.onnx' }).agent;
+  return Object.fromEntries(Object.entries(settings).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(general[name])));
 }

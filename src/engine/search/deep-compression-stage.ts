@@ -23,12 +23,20 @@ import { fitModel } from '../training/fit';
 import { writeFileAtomic } from './atomic-file';
 import { formatBytes, formatPercent } from './figures';
 import type { PruneStageResult } from './prune-stage';
-import { epochCheckpoints, trainingBatches, tuningOptions } from './recover';
+import { epochCheckpoints, trainingBatches, trainingStepsOf, tuningOptions } from './recover';
 import type { RunContext, StageEnd } from './run-context';
 import { savedModel } from './saved-model';
-import { bothAccuracies, enterRound, type MaskableLayer, maskableLayers, sparsityOf, wantedSparsity } from './ticket-training';
+import {
+  bothAccuracies,
+  enterRound,
+  type MaskableLayer,
+  maskableLayers,
+  sparsityOf,
+  sparsityWithinFlops,
+  wantedSparsity,
+} from './ticket-training';
 
-interface Options {
+export interface DeepCompressionOptions {
   /** Share of all weights that is gone after the last round. */
   readonly sparsity: number;
   readonly rounds: number;
@@ -44,7 +52,7 @@ interface Options {
 }
 
 /** @throws UserError where an option has another type, or cannot be */
-export function deepCompressionOptions(context: Pick<RunContext, 'config' | 'prepared'>): Options {
+export function deepCompressionOptions(context: Pick<RunContext, 'config' | 'prepared'>): DeepCompressionOptions {
   const { config } = context;
   const { recovery } = config;
   const options = ownOptions(config.method.options as MethodOptions, {
@@ -104,7 +112,9 @@ export async function deepCompressionStage(context: RunContext): Promise<PruneSt
         break;
       }
       const id = `p-round-${rounds + 1}`;
-      const sparsity = 1 - (1 - options.sparsity) ** ((rounds + 1) / most);
+      const planned = 1 - (1 - options.sparsity) ** ((rounds + 1) / most);
+      const last = rounds === most - 1;
+      const sparsity = last ? sparsityWithinFlops(context, layers, planned, (s) => sharesBelow(model, layers, s)) : planned;
       const masks = masksBelow(model, layers, sparsity);
       model = await retrained(context, id, model, masks, options);
       best = await enterRound(context, id, rounds, model, { ratios: {}, bits: {}, sparsity: sparsityOf(layers, masks) });
@@ -114,7 +124,8 @@ export async function deepCompressionStage(context: RunContext): Promise<PruneSt
   const pruned = foldBatchNorm(model).model;
   const policy = best?.policy ?? { ratios: {}, bits: {} };
   const counted = { scorings: rounds, completePolicies: rounds, updates: 0, end, targets: [] };
-  if (!config.stages.quantize) return { ...counted, best, model: pruned, policy, trained: true, section: [] };
+  const pruningSteps = trainingStepsOf(context, rounds * options.epochs);
+  if (!config.stages.quantize) return { ...counted, trainingSteps: pruningSteps, best, model: pruned, policy, trained: true, section: [] };
 
   recorder.phase('quantize');
   const weights = quantizableLayers(pruned).map((l) => l.weight);
@@ -135,6 +146,7 @@ export async function deepCompressionStage(context: RunContext): Promise<PruneSt
   folder.writeJson(folder.best('deep-compression.json'), figures);
   return {
     ...counted,
+    trainingSteps: pruningSteps + (bits.length > 0 ? trainingStepsOf(context, options.codebookEpochs) : 0),
     best,
     model: decoded,
     policy: { ...policy, bits: Object.fromEntries(bits.map(({ layer, bits: own }) => [layer.name, own])) },
@@ -146,10 +158,19 @@ export async function deepCompressionStage(context: RunContext): Promise<PruneSt
 
 /** Masks of all layers by one threshold in standard deviations; what was masked before stays so. */
 function masksBelow(model: Model, layers: readonly MaskableLayer[], sparsity: number): Map<string, Float32Array> {
-  const values = layers.map((l) => model.graph.initializers.get(l.layer.weight)!.floats());
-  const shares = deviationShares(layers, values, sparsity);
-  return new Map(layers.map((l, i) => [l.layer.weight, magnitudeMask(values[i], shares[i])]));
+  const shares = sharesBelow(model, layers, sparsity);
+  return new Map(layers.map(({ layer }, i) => [layer.weight, magnitudeMask(weightsOf(model, layer), shares[i])]));
 }
+
+/** Shares of the layers' weights that such masks take. */
+const sharesBelow = (model: Model, layers: readonly MaskableLayer[], sparsity: number): number[] =>
+  deviationShares(
+    layers,
+    layers.map(({ layer }) => weightsOf(model, layer)),
+    sparsity,
+  );
+
+const weightsOf = (model: Model, { weight }: Layer): Float32Array => model.graph.initializers.get(weight)!.floats();
 
 /** Fine-tuned with the masks held; as it was where there is nothing to train on, or no epoch to do it. */
 function retrained(
@@ -157,7 +178,7 @@ function retrained(
   name: string,
   model: Model,
   masks: ReadonlyMap<string, Float32Array>,
-  options: Options,
+  options: DeepCompressionOptions,
 ): Promise<Model> {
   return savedModel(
     context,
@@ -187,7 +208,7 @@ interface SharedLayer {
 }
 
 /** The layers that share, and with how many bits: those of the options within the bounds of the config's `layers`, less `fewer`. */
-function sharedLayers({ config }: RunContext, options: Options, model: Model, fewer: number): SharedLayer[] {
+function sharedLayers({ config }: RunContext, options: DeepCompressionOptions, model: Model, fewer: number): SharedLayer[] {
   const seen = new Set<string>();
   return quantizableLayers(model).flatMap((layer): SharedLayer[] => {
     const override = overrideFor(config.layers, [layer.name, layer.weight.replace(/\.weight$/, '')]);
@@ -202,7 +223,7 @@ function sharedLayers({ config }: RunContext, options: Options, model: Model, fe
 /** Every layer's remaining weights at 2^bits values; fewer bits where the file would else exceed `goal.bytes`. */
 function withinBytes(
   context: RunContext,
-  options: Options,
+  options: DeepCompressionOptions,
   pruned: Model,
   weights: readonly string[],
 ): { bits: SharedLayer[]; model: Model } {
@@ -243,7 +264,12 @@ export function sharedModel(model: Model, layers: readonly SharedLayer[], start:
 }
 
 /** The shared values fine-tuned; as k-means left them where that scores better on the search samples. */
-function tunedCodebooks(context: RunContext, options: Options, model: Model, layers: readonly SharedLayer[]): Promise<Model> {
+function tunedCodebooks(
+  context: RunContext,
+  options: DeepCompressionOptions,
+  model: Model,
+  layers: readonly SharedLayer[],
+): Promise<Model> {
   const { prepared, cores, signal } = context;
   return savedModel(
     context,

@@ -25,7 +25,7 @@ import { groupNames, isResidual } from './choices';
 import { FilterEnvironment } from './filter-environment';
 import { firstSamples } from './prepare';
 import type { PruneStageResult } from './prune-stage';
-import { trainingBatches, tuningOptions } from './recover';
+import { trainingBatches, trainingStepsOf, tuningOptions } from './recover';
 import { RewardTracker } from './reward-tracker';
 import { type RunContext, rewardContext } from './run-context';
 import { savedModel } from './saved-model';
@@ -70,7 +70,9 @@ export interface FilterSearchResult extends StageResult {
 export async function filterSearch(context: RunContext, parts: FilterStageParts): Promise<FilterSearchResult> {
   const { config, recorder } = context;
   const { layers, variant } = parts;
-  const { episodes, scorings } = config.search;
+  const { episodes } = config.search;
+  // What the decisions come to together is a scoring too.
+  const scorings = config.search.scorings === undefined || variant === 'entire' ? config.search.scorings : config.search.scorings - 1;
   const perLayer = Math.max(1, Math.floor(episodes / layers.length));
   const removals: Record<string, readonly number[]> = {};
   const total = { scorings: 0, completePolicies: 0, updates: 0 };
@@ -287,7 +289,8 @@ export async function filterStage(context: RunContext): Promise<PruneStageResult
       network = parseModel((await pool.run({ kind: 'build-removed', removals }, 0)).model!);
     }
     saveModel(network, folder.best('pruned-untrained.onnx'));
-    return { ...result, model: network, targets: [] };
+    const tuned = variant === 'entire' ? Object.values(settled).filter((removed) => removed.length > 0).length : 0;
+    return { ...result, trainingSteps: trainingStepsOf(context, tuned * epochs), model: network, targets: [] };
   } finally {
     await pool.dispose();
   }

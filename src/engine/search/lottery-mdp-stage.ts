@@ -2,7 +2,7 @@
  * Lottery tickets as a Markov decision process: tabular Q-learning looks for the mask on the trained network; what it keeps goes back to
  * its initial values and is trained again. A mask that another run found is trained without a search.
  */
-import type { Config } from '../../protocol/config';
+import { absoluteBudget, type Config } from '../../protocol/config';
 import type { ModelCost, Policy } from '../../protocol/policy';
 import { UserError } from '../errors';
 import { ownOptions } from '../methods/options';
@@ -13,6 +13,7 @@ import type { Random } from '../random';
 import { accuracyOf } from '../runtime/evaluate';
 import { loadMasks, saveMasks } from './mask-file';
 import type { PruneStageResult } from './prune-stage';
+import { trainingStepsOf } from './recover';
 import { maskOfRows, type RowLayer, RowMaskEnvironment, rowLayers, rowMasks } from './row-mask-environment';
 import type { RunContext } from './run-context';
 import { type StageDefinition, type StageResult, searchStage } from './search-stage';
@@ -40,6 +41,8 @@ export interface RowStageParts {
   readonly steps: number;
   /** Weights of each layer. */
   readonly weights: readonly number[];
+  /** Most multiply-accumulates that the goal leaves; absent where it sets no limit. */
+  readonly macs?: number;
   cost(policy: Policy): ModelCost;
   /** Accuracy in [0, 1] with so many blocks of each layer deleted, untrained. */
   measure(deleted: readonly number[]): Promise<number>;
@@ -47,7 +50,7 @@ export interface RowStageParts {
 }
 
 /** The stage as `searchStage` sees it, whatever measures the masks. */
-export function rowMaskDefinition({ config, layers, steps, weights, cost, measure, keep }: RowStageParts): StageDefinition {
+export function rowMaskDefinition({ config, layers, steps, weights, macs, cost, measure, keep }: RowStageParts): StageDefinition {
   const actions = layers.map((_, i) => (layers.length > 1 ? i / (layers.length - 1) : 0));
   return {
     stage: 'prune',
@@ -57,7 +60,8 @@ export function rowMaskDefinition({ config, layers, steps, weights, cost, measur
     rankByAccuracy: true,
     cost,
     problem: { levels: Array.from({ length: steps }, () => actions) },
-    excess: () => 0,
+    // Masks delete as many weights, and not the same multiply-accumulates.
+    excess: (candidate) => (macs === undefined ? 0 : Math.max(0, candidate.cost.effectiveMacs / macs - 1)),
     keep,
     makeEnvironment: (actor, scorer) =>
       new RowMaskEnvironment({
@@ -138,6 +142,7 @@ export async function lotteryMdpStage(context: RunContext): Promise<PruneStageRe
     policy: best.policy,
     targets: [],
     trained: true,
+    trainingSteps: trainingStepsOf(context, options.epochs + options.rewindEpochs),
     section: await ticketSection(context, maskable, masks, ticket, random),
   };
 }
@@ -165,6 +170,7 @@ function definitionOf(context: RunContext, { layers, steps }: Rows): StageDefini
     steps,
     weights: layers.map((l) => model.graph.initializers.get(l.weight)!.size),
     cost: costOfRows(context, layers),
+    macs: config.goal.flops === undefined ? undefined : absoluteBudget(config.goal.flops, prepared.costs.macs),
     measure: (deleted) => accuracyOf(masked(deleted), prepared.data.search, { threads: cores, signal }),
     keep: async ({ policy }, path) => {
       saveModel(masked(deletedBy(layers, policy)), path);

@@ -9,6 +9,7 @@ import { ticketSchedule } from '../pruning/magnitude-schedule';
 import { magnitudeMask } from '../pruning/weight-masks';
 import { loadMasks, saveMasks } from './mask-file';
 import type { PruneStageResult } from './prune-stage';
+import { trainingStepsOf } from './recover';
 import type { RunContext, StageEnd } from './run-context';
 import {
   configPath,
@@ -18,6 +19,7 @@ import {
   randomBaseline,
   rewoundModel,
   sparsityOf,
+  sparsityWithinFlops,
   ticketOptions,
   ticketSection,
   trained,
@@ -32,7 +34,8 @@ export async function lotteryTicketStage(context: RunContext): Promise<PruneStag
   const given = options.mask === '' ? undefined : loadMasks(configPath(context, options.mask), prepared.model, prepared.layers);
   const wanted = given ? 1 : ownOptions(config.method.options, { rounds: DEFAULT_ROUNDS }).rounds;
   const rounds = Math.max(1, Math.min(Math.round(wanted), config.search.scorings ?? Number.POSITIVE_INFINITY));
-  const schedule = ticketSchedule(layers, options.sparsity, rounds);
+  const sparsity = sparsityWithinFlops(context, layers, options.sparsity, (s) => ticketSchedule(layers, s, rounds)[rounds - 1]);
+  const schedule = ticketSchedule(layers, sparsity, rounds);
   recorder.phase('prune', rounds);
   const start = await rewoundModel(context, await initialModel(context, options), options);
   let model: Model = prepared.model;
@@ -67,6 +70,7 @@ export async function lotteryTicketStage(context: RunContext): Promise<PruneStag
     scorings: done,
     completePolicies: done,
     updates: 0,
+    trainingSteps: trainingStepsOf(context, done * options.epochs + options.rewindEpochs),
     model,
     policy: best!.policy,
     targets: [],

@@ -107,7 +107,9 @@ export async function quantizeStage(context: RunContext, model: Model, pruned: P
   });
   try {
     const result = await searchStage(context, definition);
-    return { ...result, bits: result.best?.policy.bits ?? { ...fixedBits, ...mostBits } };
+    // Complete policies alone are tuned.
+    const trainingSteps = result.completePolicies * (tuning?.length ?? 0);
+    return { ...result, trainingSteps, bits: result.best?.policy.bits ?? { ...fixedBits, ...mostBits } };
   } finally {
     await pool.dispose();
   }

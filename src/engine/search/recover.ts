@@ -26,6 +26,13 @@ export function trainingBatches(context: RunContext, purpose: string): BatchPipe
   });
 }
 
+/** Steps of so many epochs on the training samples of a run: batches that are not full are left out. 0 where there is nothing to train on. */
+export function trainingStepsOf({ config, prepared }: Pick<RunContext, 'config' | 'prepared'>, epochs: number): number {
+  const { train } = prepared.data;
+  if (!train || train.rows.length < 2) return 0;
+  return epochs * Math.floor(train.rows.length / Math.min(config.recovery.batch, train.rows.length));
+}
+
 /** Options common to every fine-tuning of a run: loss, optimiser, progress, stopping. */
 export function tuningOptions(context: RunContext, epochs: number, learningRate: number): FitOptions {
   const { config, prepared, recorder, signal } = context;

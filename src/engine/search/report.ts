@@ -5,15 +5,14 @@ import { formatBytes, formatCount, formatMilliseconds, formatPercent, formatSeco
 import type { FinalResult, MeasuredFile } from './finish';
 import { thisMachine } from './recorder';
 import type { RunContext, StageEnd } from './run-context';
+import type { StageCounts } from './search-stage';
 import { sensitivitySection } from './sensitivity-report';
 import type { TargetResult } from './width-stage';
 
 export interface ReportFacts {
   readonly goalMet: boolean;
   readonly reason: StageEnd;
-  readonly scorings: Readonly<
-    Record<'prune' | 'quantize', { readonly scorings: number; readonly completePolicies: number; readonly updates: number }>
-  >;
+  readonly scorings: Readonly<Record<'prune' | 'quantize', StageCounts>>;
   /** What stage 1 found for each of several targets; empty or absent where the method has one. */
   readonly targets?: readonly TargetResult[];
   /** What only the method has to say, as lines of Markdown. */
@@ -79,7 +78,7 @@ function reportText(context: RunContext, result: FinalResult, facts: ReportFacts
       .filter((s) => facts.scorings[s].scorings > 0)
       .map(
         (s) =>
-          `- ${s}: ${facts.scorings[s].scorings} scorings on ${prepared.data.search.count} samples, ${facts.scorings[s].completePolicies} of them complete policies; ${facts.scorings[s].updates} updates of the agent (${backend.name})`,
+          `- ${s}: ${facts.scorings[s].scorings} scorings on ${prepared.data.search.count} samples, ${facts.scorings[s].completePolicies} of them complete policies; ${facts.scorings[s].updates} updates of the agent (${backend.name})${facts.scorings[s].trainingSteps ? `; ${facts.scorings[s].trainingSteps} training steps` : ''}`,
       ),
     '',
   ];

@@ -38,6 +38,7 @@ import { RunFolder } from './run-folder';
 import { RunLock } from './run-lock';
 import { interruptionOf } from './run-stopped';
 import { savedModel } from './saved-model';
+import type { StageCounts, StageResult } from './search-stage';
 import { stageOne } from './stage-one';
 import { variationalStage } from './variational-stage';
 import type { TargetResult } from './width-stage';
@@ -61,10 +62,8 @@ export interface RunResult {
   readonly result: FinalResult;
   readonly goalMet: boolean;
   readonly reason: StageEnd;
-  /** Candidate scorings asked for in each stage, and complete policies among them. */
-  readonly scorings: Readonly<
-    Record<'prune' | 'quantize', { readonly scorings: number; readonly completePolicies: number; readonly updates: number }>
-  >;
+  /** What each stage took. */
+  readonly scorings: Readonly<Record<'prune' | 'quantize', StageCounts>>;
 }
 
 /** What is needed to go on with a run, beside its journal. */
@@ -243,7 +242,7 @@ async function phases(context: RunContext): Promise<RunResult> {
   let policy: Policy = { ratios: {}, bits: {} };
   let reward = 0;
   let reason: StageEnd = 'complete';
-  const scorings: Record<'prune' | 'quantize', { scorings: number; completePolicies: number; updates: number }> = {
+  const scorings: Record<'prune' | 'quantize', StageCounts> = {
     prune: { scorings: 0, completePolicies: 0, updates: 0 },
     quantize: { scorings: 0, completePolicies: 0, updates: 0 },
   };
@@ -254,7 +253,7 @@ async function phases(context: RunContext): Promise<RunResult> {
   // Deep Compression is one stage, of which either half may be off.
   if (config.stages.prune || findMethod(config.method.name).space === 'codes') {
     const stage = await stageOne(context);
-    scorings.prune = { scorings: stage.scorings, completePolicies: stage.completePolicies, updates: stage.updates };
+    scorings.prune = countsOf(stage);
     policy = stage.policy;
     reward = stage.best?.reward ?? 0;
     targets = stage.targets;
@@ -276,7 +275,7 @@ async function phases(context: RunContext): Promise<RunResult> {
   let layers: QuantizedLayer[] = [];
   if (config.stages.quantize && storedBytes === undefined) {
     const stage = await quantizeStage(context, model, policy);
-    scorings.quantize = { scorings: stage.scorings, completePolicies: stage.completePolicies, updates: stage.updates };
+    scorings.quantize = countsOf(stage);
     policy = { ...policy, bits: stage.bits };
     reward = stage.best?.reward ?? reward;
     if (stage.end !== 'complete') reason = stage.end;
@@ -292,6 +291,13 @@ async function phases(context: RunContext): Promise<RunResult> {
   recorder.write({ type: 'finished', candidate: result.candidate.id, goalMet, reason, files: [result.after.path, folder.report] });
   return { folder: folder.path, result, goalMet, reason, scorings };
 }
+
+const countsOf = ({ scorings, completePolicies, updates, trainingSteps = 0 }: StageResult): StageCounts => ({
+  scorings,
+  completePolicies,
+  updates,
+  trainingSteps,
+});
 
 /** Straight-through fine-tuning at the chosen bits; what was given where there is nothing to train on or with. */
 async function fineTunedAtBits(

@@ -50,13 +50,19 @@ export interface StageDefinition {
   readonly relativeCost?: (policy: Policy, latency?: number) => number;
 }
 
-export interface StageResult {
-  readonly best: Candidate | undefined;
-  readonly end: StageEnd;
+/** What a stage took. */
+export interface StageCounts {
   /** Candidate scorings asked for, partial policies included, and how many of them were complete policies. */
   readonly scorings: number;
   readonly completePolicies: number;
   readonly updates: number;
+  /** Training steps that the stage took, recovery not counted: of candidates before they are scored, or of networks between rounds. Absent: none. */
+  readonly trainingSteps?: number;
+}
+
+export interface StageResult extends StageCounts {
+  readonly best: Candidate | undefined;
+  readonly end: StageEnd;
 }
 
 /** Agent and tracker at the end of a round, from which a resumed run goes on. */

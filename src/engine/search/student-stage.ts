@@ -196,14 +196,15 @@ export async function studentStage(context: RunContext): Promise<PruneStageResul
         writeFileAtomic(path, await build(design));
       },
     });
+    const trainingSteps = result.scorings * (setup.student?.steps ?? 0);
     const { best, design } = result;
-    if (!best) return { ...result, model, policy: { ratios: {}, bits: {} }, targets: [] };
+    if (!best) return { ...result, trainingSteps, model, policy: { ratios: {}, bits: {} }, targets: [] };
     const student = await savedModel(context, 'student.onnx', async () => {
       const built = parseModel(await build(design));
       saveModel(built, folder.best('pruned-untrained.onnx'));
       return built;
     });
-    return { ...result, model: student, policy: best.policy, targets: [] };
+    return { ...result, trainingSteps, model: student, policy: best.policy, targets: [] };
   } finally {
     await pool.dispose();
   }

@@ -79,6 +79,40 @@ export function wantedSparsity(context: Pick<RunContext, 'config' | 'prepared'>)
   return Math.min(1, Math.max(0, excess / weights));
 }
 
+/**
+ * The least sparsity from `least` on at which what masks leave of the multiply-accumulates keeps `goal.flops`; `least` where the goal names
+ * none, or `method.options.sparsity` says how much goes.
+ * @param sharesAt shares of the layers' weights that go at a sparsity, growing with it
+ * @throws UserError where even the sparsest masks miss the goal
+ */
+export function sparsityWithinFlops(
+  { config, prepared }: Pick<RunContext, 'config' | 'prepared'>,
+  layers: readonly MaskableLayer[],
+  least: number,
+  sharesAt: (sparsity: number) => readonly number[],
+): number {
+  const { costs } = prepared;
+  if (config.goal.flops === undefined || config.method.options['sparsity'] !== undefined) return least;
+  const limit = absoluteBudget(config.goal.flops, costs.macs);
+  const macs = layers.map(({ layer }) => prepared.layers.reduce((sum, l) => sum + (l.weight === layer.weight ? l.macs : 0), 0));
+  // A weight more for each layer, as their numbers are rounded.
+  const rounding = layers.reduce((sum, l, i) => sum + macs[i] / l.weights, 0);
+  const left = (sparsity: number): number => sharesAt(sparsity).reduce((sum, share, i) => sum - share * macs[i], costs.macs) + rounding;
+  let [low, high] = [least, 1 - 1e-6];
+  if (left(low) <= limit) return low;
+  if (left(high) > limit)
+    throw new UserError(
+      `goal.flops: at most ${Math.round(limit)} of ${Math.round(costs.macs)} cannot be reached; with every layer masked as far as allowed ${Math.round(left(high))} are left`,
+      'Raise the budget, or allow more in "layers" (maxRatio is the largest share of weights masked).',
+    );
+  for (let i = 0; i < 40; i++) {
+    const middle = (low + high) / 2;
+    if (left(middle) <= limit) high = middle;
+    else low = middle;
+  }
+  return high;
+}
+
 /** A path of the config's as a path. */
 export function configPath({ folder }: RunContext, path: string): string {
   return resolve(folder.readJson<{ folder: string }>(folder.config)?.folder ?? '.', path);

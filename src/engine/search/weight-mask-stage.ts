@@ -165,7 +165,8 @@ export async function weightMaskStage(context: RunContext): Promise<PruneStageRe
     },
   });
   try {
-    const result = await searchStage(context, definition);
+    const searched = await searchStage(context, definition);
+    const result = { ...searched, trainingSteps: searched.scorings * (setup.masking?.steps ?? 0) };
     const { best } = result;
     if (!best) return { ...result, model, policy: { ratios: {}, bits: {} }, targets: [] };
     const built = await savedModel(context, 'masked.onnx', async () => {

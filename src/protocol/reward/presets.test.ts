@@ -27,6 +27,7 @@ describe('presets equal values worked out by hand', () => {
     ['purl', { accuracy: 0.95, targetAccuracy: 0.9, sparsity: 0.9, targetSparsity: 0.8 }, 0],
     // C = 0.75: 0.75 · 1.25 · 0.8/1
     ['n2n', { params: 25, params0: 100, accuracy: 0.8, accuracy0: 1 }, 0.75],
+    ['n2n', { params: 25, params0: 100, accuracy: 0, accuracy0: 1 }, -1],
     // φ = 1 − 0.01/0.02 = 0.5, ψ = 64/16 = 4
     ['rlp', { accuracy: 0.9, accuracy0: 0.91, dropBound: 0.02, channels0: 64, channels: 16 }, 2],
     // A gain in accuracy is paid: φ = 1.5

@@ -42,8 +42,9 @@ const PRESETS = [
   },
   {
     name: 'n2n',
-    formula: '(1 - params / params0) * (2 - (1 - params / params0)) * accuracy / accuracy0',
-    description: 'C (2 − C) times the accuracy kept, with C the share of the parameters removed: rises ever more slowly with compression.',
+    formula: 'accuracy > 0 ? (1 - params / params0) * (2 - (1 - params / params0)) * accuracy / accuracy0 : -1',
+    description:
+      'C (2 − C) times the accuracy kept, with C the share of the parameters removed: rises ever more slowly with compression. −1 for a network that is right on nothing.',
     source: 'N2N (Ashok et al. 2017)',
   },
   {

@@ -43,6 +43,21 @@ test('docs/methods has a section for every method that a config may name', () =>
   for (const name of METHOD_NAMES) expect(page).toMatch(new RegExp(`^#{1,3} .*\`${name}\``, 'm'));
 });
 
+test.each(METHOD_NAMES)(
+  'method %s has a page that names it and what it is of, when to use it and its example; the example is of that method',
+  (name) => {
+    const page = read(`docs/methods/${name}.md`);
+    expect(page).toMatch(new RegExp(`^# .*\\(\`${name}\`\\)`));
+    for (const part of ['**Source.**', '**When to use it.**', `[examples/${name}.espalier.json](../examples/${name}.espalier.json)`])
+      expect(page).toContain(part);
+    expect(parseConfigText(read(`docs/examples/${name}.espalier.json`)).config?.method.name).toBe(name);
+    // What is said of options stands on the page or on one that it refers to.
+    const others = [...page.matchAll(/\]\(([\w.-]+\.md)\)/g)].map(([, file]) => read(`docs/methods/${file}`));
+    const text = [page, read('docs/methods.md'), ...others].join('\n');
+    for (const option of methods.find((m) => m.name === name)!.options) expect(text, `${name}: ${option}`).toContain(`\`${option}\``);
+  },
+);
+
 describe.each(pages)('%s', (path) => {
   const text = read(path);
   /** Text outside code blocks. */

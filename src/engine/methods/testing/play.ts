@@ -9,6 +9,7 @@ import { Recorder } from '../../search/recorder';
 import type { RunContext } from '../../search/run-context';
 import { RunFolder } from '../../search/run-folder';
 import type { StageResult } from '../../search/search-stage';
+import { findMethod } from '../registry';
 import { withMethodSettings } from '../settings';
 
 const backend = await loadTensorBackend('js');
@@ -34,7 +35,7 @@ export interface Play<Result extends StageResult = StageResult> {
 
 export interface PlayOptions {
   readonly input?: Partial<ConfigInput>;
-  /** Options of the method, where `input` names none. */
+  /** Options of the method, where `input` names none; those that it does not have are left out. */
   readonly options?: Readonly<Record<string, number | boolean | string>>;
   /** Stops with an error at this measurement, counted from 1; then goes on in a new process's place. */
   readonly killAt?: number;
@@ -46,7 +47,11 @@ export async function playStage(
   problem: PlayableProblem,
   { input = {}, options = {}, killAt }: PlayOptions = {},
 ): Promise<Play> {
-  const config = withMethodSettings(configSchema.parse({ model: 'chain.onnx', method: { name, options }, ...problem.input, ...input }));
+  const known = findMethod(name).options;
+  const own = Object.fromEntries(Object.entries(options).filter(([option]) => known.includes(option)));
+  const config = withMethodSettings(
+    configSchema.parse({ model: 'chain.onnx', method: { name, options: own }, ...problem.input, ...input }),
+  );
   const folder = RunFolder.create(tmpdir(), `espalier-${name}-${process.pid}`, new Date(0));
   const measured: unknown[] = [];
   const played: Policy[] = [];

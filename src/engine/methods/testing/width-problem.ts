@@ -44,6 +44,9 @@ export function accuracyOf(kept: readonly number[]): number {
   return ACCURACY - LAYERS.reduce((sum, { sensitivity, channels }, i) => sum + sensitivity * (1 - kept[i] / channels) ** 2, 0);
 }
 
+/** What a stopwatch would say: something apart and a part in proportion to the MACs. */
+const millisecondsOf = (kept: readonly number[]): number => 1 + macsOf(kept) / 100;
+
 const budgetFor = (flops: number): PruneBudget => {
   const limit = absoluteBudget(flops, WHOLE);
   return { cost: (kept) => macsOf(kept) / limit, budget: { ceiling: 1, floor: Math.max(0, 1 - (0.03 * WHOLE) / limit) } };
@@ -78,7 +81,9 @@ export async function play(name: Config['method']['name'], options: PlayOptions 
             measure: async (decisions) => {
               count(decisions);
               const kept = new Map(decisions);
-              return { accuracy: Math.max(0, accuracyOf(groups.map((g) => kept.get(g.id) ?? g.choices.channels))) };
+              const widths = groups.map((g) => kept.get(g.id) ?? g.choices.channels);
+              const accuracy = Math.max(0, accuracyOf(widths));
+              return config.goal.latency === undefined ? { accuracy } : { accuracy, latency: millisecondsOf(widths) };
             },
             keep: async () => {},
           }),
