@@ -172,7 +172,7 @@ function page(args: BenchArguments, quick: boolean, sections: readonly string[])
   return [
     '# Methods compared',
     '',
-    `Written by \`npm run bench -- methods --data DIR${flags.join('')}\`${quick ? ', a subset of methods, seeds and scorings, reconstructed on fewer images' : ''}. Every method gets the same number of candidate scorings (partial policies included) on the same samples; nothing is trained after the search. Median over seeds, lowest and highest in brackets; MACs and parameters count what is not zero. "Better than": in how many seeds it was more accurate with the same seed. Methods with training steps train their candidates before they score them, which the others do not.`,
+    `Written by \`npm run bench -- methods --data DIR${flags.join('')}\`${quick ? ', a subset of methods, seeds and scorings, reconstructed on fewer images' : ''}. Every method gets the same number of candidate scorings (partial policies included) on the same samples; nothing is trained after the search. Median over seeds, lowest and highest in brackets; MACs and parameters count what is not zero. "Goal met": in how many seeds; those that met it come first. "Better than": in how many seeds it met the goal and was more accurate with the same seed, or the other missed the goal. Methods with training steps train their candidates before they score them, which the others do not.`,
     '',
     ...sections,
     `${cpu}, ${cores} cores, ${platform} ${architecture}; Node ${process.versions.node}.`,

@@ -7,7 +7,7 @@ import type { RunEvent } from '../../protocol/run-events';
 import { UserError } from '../errors';
 import { findMethod } from '../methods/registry';
 import { withMethodSettings } from '../methods/settings';
-import { keepsSizes, limitedFigures } from '../search/goal';
+import { keepsSizes, limitedFigures, meetsGoal } from '../search/goal';
 import { readJournal } from '../search/journal';
 import { ParetoFront } from '../search/pareto';
 import { isFinished, type RunOptions, type RunResult, resumeRun, startRun } from '../search/run';
@@ -29,6 +29,7 @@ export interface FrontPoint {
 /** What one cell came to. Shares are of the original, structured unless they say effective. */
 export interface CellResult extends Cell {
   readonly run: string;
+  /** The comparison's goal, whatever a method has of its own. */
   readonly goalMet: boolean;
   /** On the report samples, from the written file, after any recovery; and the original's. */
   readonly accuracy: number;
@@ -155,7 +156,7 @@ function cellResult(cell: Cell, folder: RunFolder, config: Config): CellResult {
   return {
     ...cell,
     run: folder.path,
-    goalMet: finished.goalMet,
+    goalMet: meetsGoal(finished.result, before.cost, config),
     accuracy: after.accuracy,
     originalAccuracy: before.accuracy,
     measure: measure ?? 'accuracy',

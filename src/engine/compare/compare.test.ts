@@ -48,6 +48,7 @@ test('every method gets the same number of scorings; table, CSV and chart hold a
     expect(r.scorings).toBeGreaterThan(0);
     expect(r.scorings).toBeLessThanOrEqual(6);
     expect(r.flops).toBeLessThanOrEqual(0.5 + 1e-9);
+    expect(r.goalMet).toBe(true);
     expect(r.searchImages).toBe(first.results[0].searchImages);
     expect(r.scoringsToBest).toBeLessThanOrEqual(r.scorings);
     expect(r.curve.at(-1)?.[1]).toBe(r.searchAccuracy);
@@ -96,7 +97,7 @@ test('what cannot run is a line of the report; other settings in the same folder
   expect(failures).toHaveLength(1);
   expect(readFileSync(files.report, 'utf8')).toMatch(/## Not run\n\n- uniform, seed 1: .*absent\.onnx/);
   const ours = await compareMethods(config, one);
-  expect(ours.results.map((r) => r.method)).toEqual(['uniform']);
+  expect(ours.results.map((r) => [r.method, r.goalMet])).toEqual([['uniform', true]]);
   const report = readFileSync(ours.files.report, 'utf8');
   const begun: string[] = [];
   // The cell that does not fit is the last of three; the others would have run and written a report first.
@@ -182,12 +183,18 @@ test('where weights are masked, what is left of them counts', () => {
 test('medians, spread and paired wins', () => {
   expect(spread([3, 1, 2])).toEqual({ median: 2, low: 1, high: 3 });
   expect(spread([4, 1])).toEqual({ median: 2.5, low: 1, high: 4 });
-  const row = (method: string, seed: number, accuracy: number) =>
-    ({ method, seed, accuracy, ms1: null, scoringsToBest: null, secondsToBest: null, front: [] }) as unknown as CellResult;
+  const row = (method: string, seed: number, accuracy: number, goalMet = true) =>
+    ({ method, seed, accuracy, goalMet, ms1: null, scoringsToBest: null, secondsToBest: null, front: [] }) as unknown as CellResult;
   const rows = [row('a', 1, 0.8), row('a', 2, 0.9), row('a', 3, 0.7), row('random-search', 1, 0.7), row('random-search', 2, 0.9)];
   const [first, second] = summarize(rows);
   expect(first).toMatchObject({ method: 'a', seeds: 3, accuracy: { median: 0.8 }, wins: [{ over: 'random-search', won: 1, of: 2 }] });
   expect(second).toMatchObject({ method: 'random-search', wins: [], ms1: null });
+  // What misses the goal is no better for being more accurate.
+  const missed = summarize([...rows, row('b', 1, 0.99, false), row('b', 2, 0.99)]);
+  expect(missed.map((s) => s.method)).toEqual(['a', 'random-search', 'b']);
+  expect(missed[2]).toMatchObject({ goalMet: 1, seeds: 2, wins: [{ over: 'random-search', won: 1, of: 2 }] });
+  const beyond = summarize([row('uniform', 1, 0.9, false), row('c', 1, 0.5), row('d', 1, 0.4, false)]);
+  expect(beyond.map((s) => s.wins.map((w) => w.won))).toEqual([[1], [], [0]]);
   expect(comparisonCsv([{ ...rows[0], run: 'a,"b"' }])).toContain('"a,""b"""');
   expect(frontsChart([])).toContain('nothing was measured');
 });

@@ -33,6 +33,7 @@ export function writeComparison(
 const COLUMNS = [
   'method',
   'seeds',
+  'goal met',
   'accuracy',
   'MACs',
   'parameters',
@@ -57,6 +58,7 @@ export function summaryRows(summaries: readonly MethodSummary[]): string[][] {
     ...summaries.map((s) => [
       s.method,
       `${s.seeds}`,
+      `${s.goalMet}`,
       percents(s.accuracy),
       formatPercent(s.flops.median),
       formatPercent(s.params.median),
@@ -84,7 +86,7 @@ export function comparisonText(config: Config, results: readonly CellResult[], f
     `Model \`${config.model}\`, data ${config.data.name ?? config.data.folder ?? 'of its own'}; goal ${goal.map(([k, v]) => `${k} ${String(v)}`).join(', ') || 'none'}; ${config.search.scorings} candidate scorings a cell and stage, partial policies included${first ? `, on the same ${first.searchImages} samples` : ''}.`,
     ...(first
       ? [
-          `The ${first.measure} is that of the written file on ${first.reportImages} other samples (the original: ${formatPercent(first.originalAccuracy)}), ${config.recovery.epochs === 0 ? 'without any training after the search' : `after ${config.recovery.epochs} epoch(s) of fine-tuning`}. Median over seeds, lowest and highest in brackets; MACs and parameters count what is not zero. "Better than": in how many seeds it was more accurate with the same seed.`,
+          `The ${first.measure} is that of the written file on ${first.reportImages} other samples (the original: ${formatPercent(first.originalAccuracy)}), ${config.recovery.epochs === 0 ? 'without any training after the search' : `after ${config.recovery.epochs} epoch(s) of fine-tuning`}. Median over seeds, lowest and highest in brackets; MACs and parameters count what is not zero. "Goal met": in how many seeds; those that met it come first. "Better than": in how many seeds it met the goal and was more accurate with the same seed, or the other missed the goal.`,
         ]
       : []),
     '',

@@ -10,6 +10,8 @@ export interface Spread {
 export interface MethodSummary {
   readonly method: string;
   readonly seeds: number;
+  /** In how many of them the goal was met. */
+  readonly goalMet: number;
   readonly accuracy: Spread;
   readonly flops: Spread;
   readonly params: Spread;
@@ -21,7 +23,7 @@ export interface MethodSummary {
   readonly seconds: Spread;
   readonly scoringsToBest: Spread | null;
   readonly secondsToBest: Spread | null;
-  /** Of the seeds that both have: in how many it was more accurate than the other method. */
+  /** Of the seeds that both have: in how many it met the goal and was more accurate than the other method, or the other one missed the goal. */
   readonly wins: ReadonlyArray<{ readonly over: string; readonly won: number; readonly of: number }>;
 }
 
@@ -36,7 +38,7 @@ export function spread(values: readonly number[]): Spread {
   return { median, low: sorted[0], high: sorted[sorted.length - 1] };
 }
 
-/** One summary a method, the most accurate first. */
+/** One summary a method: those that met the goal in most seeds first, and of these the most accurate. */
 export function summarize(results: readonly CellResult[]): MethodSummary[] {
   const names = [...new Set(results.map((r) => r.method))];
   const of = (method: string): CellResult[] => results.filter((r) => r.method === method);
@@ -51,6 +53,7 @@ export function summarize(results: readonly CellResult[]): MethodSummary[] {
       return {
         method,
         seeds: own.length,
+        goalMet: own.filter((r) => r.goalMet).length,
         accuracy: figure((r) => r.accuracy),
         flops: figure((r) => r.effectiveFlops),
         params: figure((r) => r.effectiveParams),
@@ -65,11 +68,12 @@ export function summarize(results: readonly CellResult[]): MethodSummary[] {
         wins: YARDSTICKS.filter((y) => y !== method && names.includes(y)).map((over) => {
           const pairs = own.flatMap((r) => {
             const other = of(over).find((o) => o.seed === r.seed);
-            return other ? [[r.accuracy, other.accuracy] as const] : [];
+            return other ? [[r, other] as const] : [];
           });
-          return { over, won: pairs.filter(([a, b]) => a > b).length, of: pairs.length };
+          const better = (a: CellResult, b: CellResult): boolean => a.goalMet && (!b.goalMet || a.accuracy > b.accuracy);
+          return { over, won: pairs.filter(([a, b]) => better(a, b)).length, of: pairs.length };
         }),
       };
     })
-    .sort((a, b) => b.accuracy.median - a.accuracy.median);
+    .sort((a, b) => b.goalMet / b.seeds - a.goalMet / a.seeds || b.accuracy.median - a.accuracy.median);
 }

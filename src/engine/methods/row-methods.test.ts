@@ -124,6 +124,12 @@ describe.each(METHODS)('%s', (name) => {
     expect(result.best!.accuracy).toBeLessThan(unbounded.accuracy);
   });
 
+  test('the file of the weights to rewind to is no number of the agent’s', async () => {
+    const search = { episodes: 2, actors: 1 };
+    const { result } = await play(name, { options: { initial: 'weights.onnx', alpha: 0.5 }, input: { search } });
+    expect(result.best).toBeDefined();
+  });
+
   test('it finds the best mask there is', async () => {
     const { result, measured, config } = await once;
     // A mask is measured once, or once by each actor that meets it at the same moment.

@@ -1,8 +1,9 @@
-/** Whether sizes keep to the goal. */
+/** Whether sizes, and what a run ends with, keep to the goal. */
 import { absoluteBudget, type Config } from '../../protocol/config';
 import type { ModelCost } from '../../protocol/policy';
 import { masksWeights } from '../methods/method';
 import { findMethod } from '../methods/registry';
+import type { FinalResult } from './finish';
 
 /** Sums over layers leave rounding noise. */
 const TOLERANCE = 1e-9;
@@ -19,6 +20,20 @@ export function keepsSizes(cost: ModelCost, original: ModelCost, config: Pick<Co
     withinBudget(macs, config.goal.flops, original.macs) &&
     withinBudget(params, config.goal.params, original.params) &&
     withinBudget(cost.weightBytes, config.goal.bytes, original.weightBytes)
+  );
+}
+
+/** The same of a whole result: sizes, milliseconds and loss of accuracy, as measured from the written file. */
+export function meetsGoal(
+  { before, after }: Pick<FinalResult, 'before' | 'after'>,
+  original: ModelCost,
+  config: Pick<Config, 'goal' | 'method'>,
+): boolean {
+  const { goal } = config;
+  return (
+    keepsSizes(after.cost, original, config) &&
+    (goal.latency === undefined || (after.latency[0]?.median ?? 0) <= goal.latency) &&
+    (goal.maxAccuracyDrop === undefined || before.accuracy - after.accuracy <= goal.maxAccuracyDrop + 1e-9)
   );
 }
 

@@ -26,7 +26,7 @@ import { reestimateBatchNorm } from '../training/batch-norm';
 import { TrainingDiverged } from '../training/trainer';
 import { formatPercent } from './figures';
 import { type FinalResult, finish } from './finish';
-import { keepsSizes } from './goal';
+import { meetsGoal } from './goal';
 import { readJournal } from './journal';
 import { type Prepared, prepare } from './prepare';
 import { quantizeStage } from './quantize-stage';
@@ -285,7 +285,7 @@ async function phases(context: RunContext): Promise<RunResult> {
 
   const result = await finish(context, model, layers, policy, reward, storedBytes);
   recorder.candidate(result.candidate);
-  const goalMet = meetsGoal(context, result);
+  const goalMet = meetsGoal(result, prepared.costs, config);
   writeReport(context, result, { goalMet, reason, scorings, targets, section });
   folder.writeJson(folder.checkpoint('finished.json'), { goalMet, reason, result, scorings });
   recorder.write({ type: 'finished', candidate: result.candidate.id, goalMet, reason, files: [result.after.path, folder.report] });
@@ -373,15 +373,6 @@ async function withBetterStatistics(context: RunContext, model: Model): Promise<
   const adjusted = await reestimateBatchNorm(model, some(), { threads: cores, signal: context.signal });
   const [before, after] = [await accuracyOf(model, search, { threads: cores }), await accuracyOf(adjusted, search, { threads: cores })];
   return after > before ? adjusted : model;
-}
-
-function meetsGoal({ config, prepared }: RunContext, { before, after }: FinalResult): boolean {
-  const { goal } = config;
-  return (
-    keepsSizes(after.cost, prepared.costs, config) &&
-    (goal.latency === undefined || (after.latency[0]?.median ?? 0) <= goal.latency) &&
-    (goal.maxAccuracyDrop === undefined || before.accuracy - after.accuracy <= goal.maxAccuracyDrop + 1e-9)
-  );
 }
 
 /** Folder of a config file. */
