@@ -1,5 +1,5 @@
 /** What can be set of compute-constrained PPO (`ppo.ts`): the method's own parts, and the improvements for short searches. */
-import type { Step } from './agent';
+import type { Outcome, Step } from './agent';
 import type { NoiseSchedule } from './exploration';
 
 export interface PpoOptions {
@@ -47,6 +47,12 @@ export interface PpoOptions {
   /** Improvement, off by default (1): draw this many samples and take the one with the highest Q, once `screeningStarts` transitions were seen. log π stays that of a single draw. */
   readonly criticScreening: number;
   readonly screeningStarts: number;
+  /** Improvement, off by default (0): share of the episodes that explore around the best policy so far instead of around μ_θ. */
+  readonly aroundBest: number;
+  /** Improvement, off by default (1): share of an episode's actions that get all of the noise, the others a tenth of it: of many actions at once, some changes nearly always do harm. */
+  readonly changedShare: number;
+  /** What the initial policy scored, where it was: the first best policy for `aroundBest`. */
+  readonly initialOutcome: Outcome | undefined;
   /** Improvement, off by default: decisions (for example from a sensitivity scan) to which the actor is fitted by regression before it acts. Start with less noise then. */
   readonly initialPolicy: readonly InitialDecision[];
 }
@@ -83,6 +89,9 @@ export const PPO_DEFAULTS: PpoOptions = {
   updatesPerStep: 1,
   criticScreening: 1,
   screeningStarts: 256,
+  aroundBest: 0,
+  changedShare: 1,
+  initialOutcome: undefined,
   initialPolicy: [],
 };
 

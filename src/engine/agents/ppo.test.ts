@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { UserError } from '../errors';
 import { Random } from '../random';
-import type { AgentState } from './agent';
+import type { AgentState, Outcome } from './agent';
+import { toFraction } from './exploration';
 import { decodeFloats } from './float-codec';
 import { PpoAgent } from './ppo';
 import type { PpoOptions } from './ppo-options';
+import { average } from './statistics';
 import { loadTensorBackend } from './tensor-backend';
 import { describeAgent } from './testing/conformance';
 import { BudgetChain, IdentityBandit } from './testing/known-answer';
@@ -199,4 +201,18 @@ describe('what it refuses', () => {
     expect(Number.isFinite(diagnostics?.actorLoss)).toBe(true);
     expect(numbers(agent.state()['actor']).every(Number.isFinite)).toBe(true);
   });
+});
+
+test('explores around the best policy so far where it is told to, each action of its own step', () => {
+  const environment = new BudgetChain(new Random(4));
+  const { observationSize } = environment;
+  const step = environment.reset();
+  const initialPolicy = [{ step, action: step.bounds.low + 0.7 * (step.bounds.high - step.bounds.low) }];
+  const outcome = { accuracy: 0.9, flops: 1, params: 1, bytes: 1, sparsity: 0, channels: 1 };
+  const options = { noise: { start: 0.2, decay: 1, floor: 0.2 }, aroundBest: 1, changedShare: 0, initialOutcome: outcome as Outcome };
+  const agent = new PpoAgent(backend, observationSize, new Random(5), { ...options, initialPolicy });
+  const fractions = Array.from({ length: 200 }, (_, actor) => toFraction(agent.act(step, { actor }).value, step.bounds));
+  // A tenth of σ = 0.2: the mean of 200 draws is off by less than 4·0.02/√200, a draw by less than 5·0.02.
+  expect(Math.abs(average(fractions) - 0.7)).toBeLessThan(0.0057);
+  for (const u of fractions) expect(Math.abs(u - 0.7)).toBeLessThan(0.1);
 });

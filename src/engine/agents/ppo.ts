@@ -10,6 +10,7 @@ import { UserError } from '../errors';
 import { Random } from '../random';
 import { ActorCritic, type ActorCriticState, criticRows } from './actor-critic';
 import type { Action, ActionBounds, Agent, AgentState, Observation, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent';
+import { BestPolicy } from './best-policy';
 import { checkAlgorithm, checkObservation, finiteReward } from './checks';
 import { clip, fromFraction, logNormalDensity, noiseAfter, normalEntropy, toFraction } from './exploration';
 import { Adam, type Mlp, valueAndGradients } from './networks';
@@ -17,6 +18,9 @@ import { type InitialDecision, PPO_DEFAULTS, type PpoOptions } from './ppo-optio
 import { Replay, stepAfter } from './replay';
 import { average, explainedVariance, standardized, variance } from './statistics';
 import type { TensorBackend } from './tensor-backend';
+
+/** Share of σ that actions get which are to stay as they are: enough for the critic to see a slope. */
+const UNCHANGED = 0.1;
 
 const NO_ACTOR_UPDATE = { actorLoss: Number.NaN, approxKl: 0, clipFraction: 0, qMean: Number.NaN };
 
@@ -27,6 +31,7 @@ export class PpoAgent implements Agent {
   readonly options: PpoOptions;
   private readonly networks: ActorCritic;
   private readonly replay: Replay;
+  private readonly best: BestPolicy;
   private random: Random;
   /** Transitions observed under the previous and the current policy. */
   private previousCount = 0;
@@ -44,7 +49,7 @@ export class PpoAgent implements Agent {
     options: Partial<PpoOptions> = {},
   ) {
     this.options = { ...PPO_DEFAULTS, ...options };
-    const { hidden, initialPolicy, replayCapacity } = this.options;
+    const { hidden, initialPolicy, initialOutcome, replayCapacity } = this.options;
     this.random = random.fork('samples');
     this.networks = new ActorCritic({ ...this.options, observationSize, hidden: [hidden] }, random);
     if (initialPolicy.length > 0) {
@@ -52,6 +57,8 @@ export class PpoAgent implements Agent {
       this.networks.moveTargets(1);
     }
     this.replay = new Replay(replayCapacity);
+    const fractions = initialPolicy.map(({ step, action }) => toFraction(action, step.bounds));
+    this.best = new BestPolicy(initialOutcome && { fractions, outcome: initialOutcome });
   }
 
   /** σ now, as a fraction of the range. */
@@ -59,16 +66,16 @@ export class PpoAgent implements Agent {
     return noiseAfter(this.options.noise, this.episodes);
   }
 
-  act(step: Step, { deterministic = false } = {}): Action {
+  act(step: Step, { deterministic = false, actor = 0 }: { deterministic?: boolean; actor?: number } = {}): Action {
     const { observation, bounds } = step;
     checkObservation(observation, this.observationSize);
-    const { sigma } = this;
     const mean = this.means(this.networks.actor, [observation])[0];
-    const at = (u: number): Action => ({ value: fromFraction(u, bounds), logProbability: logNormalDensity(u, mean, sigma) });
-    if (deterministic) return at(mean);
+    if (deterministic) return { value: fromFraction(mean, bounds), logProbability: logNormalDensity(mean, mean, this.sigma) };
     const { criticScreening, screeningStarts } = this.options;
+    const { centre, sigma } = this.exploration(mean, actor);
+    const at = (u: number): Action => ({ value: fromFraction(u, bounds), logProbability: logNormalDensity(u, centre, sigma) });
     const count = this.seen >= screeningStarts ? criticScreening : 1;
-    const samples = Array.from({ length: count }, () => mean + sigma * this.random.normal());
+    const samples = Array.from({ length: count }, () => centre + sigma * this.random.normal());
     if (count === 1) return at(samples[0]);
     const q = this.q(
       this.networks.critic,
@@ -78,10 +85,19 @@ export class PpoAgent implements Agent {
     return at(samples[q.indexOf(Math.max(...q))]);
   }
 
+  /** Where an action is drawn from: N(centre, σ²). What is off draws no random number. */
+  private exploration(mean: number, actor: number): { centre: number; sigma: number } {
+    const { aroundBest, changedShare } = this.options;
+    const centre = aroundBest > 0 ? this.best.action(actor, () => this.random.uniform() < aroundBest) : undefined;
+    const whole = changedShare >= 1 || this.random.uniform() < changedShare;
+    return { centre: centre ?? mean, sigma: whole ? this.sigma : UNCHANGED * this.sigma };
+  }
+
   /** @throws UserError when the reward or the observation is not a finite number. */
   observe(transition: Transition, reward: RewardFunction): UpdateDiagnostics | undefined {
     checkObservation(transition.observation, this.observationSize);
     this.replay.push(transition);
+    this.best.see(transition, reward);
     this.currentCount++;
     this.seen++;
     if (transition.ended ?? transition.done) this.endedNow++;
@@ -299,6 +315,7 @@ export class PpoAgent implements Agent {
       endedNow: this.endedNow,
       seen: this.seen,
       rewardScale: this.rewardScale,
+      best: this.best.state(),
     };
   }
 
@@ -321,6 +338,7 @@ export class PpoAgent implements Agent {
     this.endedNow = saved.endedNow;
     this.seen = saved.seen;
     this.rewardScale = saved.rewardScale;
+    this.best.restore(saved.best);
   }
 
   dispose(): void {
@@ -338,6 +356,7 @@ interface PpoState extends ActorCriticState {
   readonly endedNow: number;
   readonly seen: number;
   readonly rewardScale?: RewardScale;
+  readonly best: AgentState;
 }
 
 interface RewardScale {

@@ -1,6 +1,6 @@
 /** A named method: which agent decides, how its actions are credited. Environment, pruner, budget and report are the same for all. */
 import type { AgentSettings, Config, SelectionName } from '../../protocol/config';
-import type { Agent } from '../agents/agent';
+import type { Agent, Outcome } from '../agents/agent';
 import type { StageProblem } from '../agents/greedy-agent';
 import type { InitialDecision } from '../agents/ppo-options';
 import type { TensorBackend } from '../agents/tensor-backend';
@@ -20,6 +20,8 @@ export interface AgentContext {
   readonly uniformAction: number;
   /** Decisions of the uniform policy, for methods that start from it. */
   readonly initialPolicy: readonly InitialDecision[];
+  /** What that policy scored. */
+  readonly initialOutcome?: Outcome;
   /** Steps of one episode, and how many episodes are planned. */
   readonly steps: number;
   readonly episodes: number;

@@ -17,6 +17,8 @@ export const PPO_OPTIONS: readonly string[] = [
   'resampleActions',
   'criticScreening',
   'screeningStarts',
+  'aroundBest',
+  'changedShare',
   'updatesPerStep',
   'warmUp',
   'returnSteps',
@@ -42,11 +44,14 @@ export const twoStagePpo: Method = {
 };
 
 /**
- * σ falls from a third to a seventh of the range over a tenth of the planned episodes: after that the critic's choice among many draws
- * does the searching. Chosen on a regression of measured ResNet-20 policies (docs/methods.md says how), not on the known-answer problems.
+ * σ falls from a third to a seventh of the range over a tenth of the planned episodes. Half of the episodes explore around the best policy so
+ * far, the others around the actor's; some four actions of an episode are really changed, each the critic's choice among a few draws. Chosen on a
+ * regression of measured ResNet-20 policies (docs/methods.md says how), not on the known-answer problems.
  */
 const EXPLORATION = { start: 0.35, floor: 0.15, share: 0.1 };
-const DRAWS = 32;
+const DRAWS = 4;
+const AROUND_BEST = 0.5;
+const CHANGED = 4;
 
 /**
  * The same agent, credited with what the whole policy reached: one scoring an episode instead of one a layer, so at an equal number of
@@ -69,6 +74,7 @@ export function createEpisodicPpo(context: AgentContext): PpoAgent {
   const own: Partial<PpoOptions> = {
     ...PPO_IMPROVED,
     initialPolicy: context.initialPolicy,
+    initialOutcome: context.initialOutcome,
     noise: {
       start: EXPLORATION.start,
       decay: (EXPLORATION.floor / EXPLORATION.start) ** (1 / Math.max(1, EXPLORATION.share * context.episodes)),
@@ -76,6 +82,8 @@ export function createEpisodicPpo(context: AgentContext): PpoAgent {
     },
     warmUp: Math.round(0.15 * context.episodes * context.steps),
     criticScreening: DRAWS,
+    aroundBest: AROUND_BEST,
+    changedShare: Math.min(1, CHANGED / context.steps),
     screeningStarts: Math.round(0.15 * context.episodes * context.steps),
     gamma: 1,
   };

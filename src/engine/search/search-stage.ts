@@ -175,6 +175,7 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
     backend,
     observationSize: environments[0].observationSize,
     initialPolicy: opening?.decisions ?? [],
+    initialOutcome: opening?.outcome,
     steps,
     episodes,
     scoredEpisodes,
