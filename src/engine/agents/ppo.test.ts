@@ -203,10 +203,10 @@ describe('what it refuses', () => {
   });
 });
 
-test('explores around the best policy so far where it is told to, each action of its own step', () => {
+test('explores around the best policy so far where it is told to, each action of its own step', async () => {
   const environment = new BudgetChain(new Random(4));
   const { observationSize } = environment;
-  const step = environment.reset();
+  const step = await environment.reset();
   const initialPolicy = [{ step, action: step.bounds.low + 0.7 * (step.bounds.high - step.bounds.low) }];
   const outcome = { accuracy: 0.9, flops: 1, params: 1, bytes: 1, sparsity: 0, channels: 1 };
   const options = { noise: { start: 0.2, decay: 1, floor: 0.2 }, aroundBest: 1, changedShare: 0, initialOutcome: outcome as Outcome };
