@@ -79,7 +79,7 @@ export function eliminateChannels(problems: readonly EliminationProblem[], keep:
 
 function start(problem: EliminationProblem, ridge: number): State {
   const { gram, columns: p, cross, outputs: n } = problem;
-  const factor = factorizeWithRidge(gram, p, ridge);
+  const { factor } = factorizeWithRidge(gram, p, ridge);
   const weights = cross.slice();
   solveFactored(factor, p, weights, n);
   const inverse = invertFactored(factor, p);

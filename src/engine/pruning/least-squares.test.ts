@@ -17,7 +17,7 @@ const toMatrix = (a: Float64Array, n: number, m = n): Matrix =>
 test.each([1, 2, 3, 4, 5, 7, 8, 13, 36])('the inverse of a %i×%i matrix is the one ml-matrix finds', (n) => {
   const g = randomGram(n, new Random(n));
   const wanted = inverse(toMatrix(g, n));
-  const found = invertFactored(factorizeWithRidge(g, n, 0), n);
+  const found = invertFactored(factorizeWithRidge(g, n, 0).factor, n);
   const scale = wanted.max();
   for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) expect(Math.abs(found[i * n + j] - wanted.get(i, j))).toBeLessThan(1e-9 * scale);
 });
@@ -64,4 +64,25 @@ test('a Gram matrix with rounding errors larger than the ridge still gets an ans
   const g = Float64Array.of(1, 1.00001, 1.00001, 1);
   const w = solveLeastSquares(g, 2, Float64Array.of(1, 1), 1, 1e-7);
   expect(w[0] + w[1]).toBeCloseTo(1, 3);
+});
+
+test('a ridge around known weights: the gradient of ‖Y − XW‖² + ε‖W − W₀‖² is zero, and W₀ comes back where it fits', () => {
+  const [g, p] = [Float64Array.of(4, 1, 0.5, 1, 3, 0.2, 0.5, 0.2, 2), 3];
+  const columns = [0, 2];
+  const prior = Float64Array.of(0.5, -1, 2, 0.25);
+  const cross = Float64Array.of(1, 2, 3, 4, 5, 6);
+  const system = new RidgeSystem(g, p, columns, 0.1);
+  const w = system.solve(cross, 2, prior);
+  expect(system.epsilon).toBeCloseTo((0.1 * (4 + 2)) / 2, 12);
+  for (let i = 0; i < 2; i++)
+    for (let j = 0; j < 2; j++) {
+      let gradient = system.epsilon * (w[i * 2 + j] - prior[i * 2 + j]) - cross[columns[i] * 2 + j];
+      for (let c = 0; c < 2; c++) gradient += g[columns[i] * p + columns[c]] * w[c * 2 + j];
+      expect(gradient).toBeCloseTo(0, 12);
+    }
+  // B = G·W₀ over these columns.
+  const exact = Float64Array.of(4 * 0.5 + 0.5 * 2, 4 * -1 + 0.5 * 0.25, 0, 0, 0.5 * 0.5 + 2 * 2, 0.5 * -1 + 2 * 0.25);
+  system.solve(exact, 2, prior).forEach((v, i) => {
+    expect(v).toBeCloseTo(prior[i], 12);
+  });
 });

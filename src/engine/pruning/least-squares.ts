@@ -122,24 +122,30 @@ export function meanDiagonal(g: Float64Array, n: number): number {
 }
 
 /** A copy of G with ridge·(mean diagonal) added to the diagonal; an all-zero G gets 1, so that its solution is 0. */
-export function withRidge(g: Float64Array, n: number, ridge: number): Float64Array {
-  const a = g.slice();
+function withRidge(g: Float64Array, n: number, ridge: number): { matrix: Float64Array; epsilon: number } {
+  const matrix = g.slice();
   const mean = meanDiagonal(g, n);
   const epsilon = mean > 0 ? ridge * mean : 1;
-  for (let i = 0; i < n; i++) a[i * n + i] += epsilon;
-  return a;
+  for (let i = 0; i < n; i++) matrix[i * n + i] += epsilon;
+  return { matrix, epsilon };
+}
+
+/** The factor of G + εI. */
+export interface RidgeFactor {
+  readonly factor: Float64Array;
+  readonly epsilon: number;
 }
 
 /**
  * The factor of G plus a ridge. Where G's own rounding errors (it comes from float32 products) outweigh the ridge, a ten times
  * larger one is tried: the weights are then as good as the sample allows.
  */
-export function factorizeWithRidge(g: Float64Array, n: number, ridge: number): Float64Array {
+export function factorizeWithRidge(g: Float64Array, n: number, ridge: number): RidgeFactor {
   for (let r = ridge; ; r = Math.max(10 * r, 1e-12)) {
-    const l = withRidge(g, n, r);
+    const { matrix, epsilon } = withRidge(g, n, r);
     try {
-      factorize(l, n);
-      return l;
+      factorize(matrix, n);
+      return { factor: matrix, epsilon };
     } catch (e) {
       if (!(e instanceof NotPositiveDefinite) || r >= 1) throw e;
     }
@@ -153,9 +159,9 @@ export function factorizeWithRidge(g: Float64Array, n: number, ridge: number): F
  * @returns W, n×m
  */
 export function solveLeastSquares(g: Float64Array, n: number, b: Float64Array, m: number, ridge = DEFAULT_RIDGE): Float64Array {
-  const l = factorizeWithRidge(g, n, ridge);
+  const { factor } = factorizeWithRidge(g, n, ridge);
   const w = b.slice();
-  solveFactored(l, n, w, m);
+  solveFactored(factor, n, w, m);
   return w;
 }
 
@@ -197,6 +203,8 @@ export function invertFactored(a: Float64Array, n: number): Float64Array {
 /** Ridge least squares over some of the columns of normal equations, factored once for any number of right sides. */
 export class RidgeSystem {
   private readonly factor: Float64Array;
+  /** What was added to the diagonal. */
+  readonly epsilon: number;
 
   /** @param g symmetric, p×p @param columns the columns that take part */
   constructor(
@@ -211,14 +219,20 @@ export class RidgeSystem {
       const row = columns[i] * p;
       for (let j = 0; j < k; j++) part[i * k + j] = g[row + columns[j]];
     }
-    this.factor = factorizeWithRidge(part, k, ridge);
+    ({ factor: this.factor, epsilon: this.epsilon } = factorizeWithRidge(part, k, ridge));
   }
 
-  /** @param cross p×n @returns weights of the columns, columns.length × n */
-  solve(cross: Float64Array, n: number): Float64Array {
+  /**
+   * The weights with the least ‖Y − XW‖² + ε‖W − W₀‖².
+   * @param cross p×n
+   * @param prior W₀, columns.length × n; without it, 0
+   * @returns weights of the columns, columns.length × n
+   */
+  solve(cross: Float64Array, n: number, prior?: Float64Array): Float64Array {
     const k = this.columns.length;
     const w = new Float64Array(k * n);
     for (let i = 0; i < k; i++) w.set(cross.subarray(this.columns[i] * n, (this.columns[i] + 1) * n), i * n);
+    if (prior) for (let i = 0; i < w.length; i++) w[i] += this.epsilon * prior[i];
     solveFactored(this.factor, k, w, n);
     return w;
   }

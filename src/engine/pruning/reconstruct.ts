@@ -219,22 +219,30 @@ export interface LayerSample {
   readonly rectified?: { readonly target: Float32Array; readonly shortcut?: Float32Array };
 }
 
+export interface LayerSolving {
+  /** ε as a share of the mean diagonal. */
+  readonly ridge: number;
+  /** The weights that the ridge keeps the solution near to, columns.length × outputs. */
+  readonly prior: Float64Array;
+  /** Rounds of the fit that ignores what a ReLU cuts off. */
+  readonly rounds: number;
+}
+
 /**
- * Least squares over some columns of the sample; then, where only max(target, 0) is used, `rounds` times more with the target of
- * negative entries replaced by whatever non-positive value the last solution gave there, which lets the weights serve the entries
- * that count (Zhang et al. 2015, "Accelerating Very Deep Convolutional Networks", section 3.2, with its penalty taken to the limit).
+ * Least squares over some columns of the sample, ‖Y − XW‖² + ε‖W − W₀‖²; then, where only max(target, 0) is used, `rounds` times more with
+ * the target of negative entries replaced by whatever non-positive value the last solution gave there, which lets the weights serve the
+ * entries that count (Zhang et al. 2015, "Accelerating Very Deep Convolutional Networks", section 3.2, with its penalty taken to the limit).
  */
 export async function solveLayer(
   engine: MomentEngine,
   sample: LayerSample,
   columns: ArrayLike<number>,
-  ridge: number,
-  rounds: number,
+  { ridge, prior, rounds }: LayerSolving,
 ): Promise<Solution> {
   const { matrix, moments, rectified } = sample;
-  const n = moments.outputs;
   const system = new RidgeSystem(moments.gram, moments.columns, columns, ridge);
-  const first = toSolution(moments, columns, system.solve(moments.cross, n));
+  const solved = (m: Moments): Solution => toSolution(m, columns, system.solve(m.cross, m.outputs, prior), prior, system.epsilon);
+  const first = solved(moments);
   let solution = first;
   for (let round = 0; rectified && round < rounds; round++) {
     const predicted = await engine.predict(matrix, columns, solution.weights, solution.constant);
@@ -243,32 +251,31 @@ export async function solveLayer(
       const other = shortcut ? shortcut[i] : 0;
       predicted[i] = (target[i] > 0 ? target[i] : Math.min(0, predicted[i] + other)) - other;
     }
-    const relaxed = await engine.otherOutputs(matrix, moments, predicted);
-    solution = toSolution(relaxed, columns, system.solve(relaxed.cross, n));
+    solution = solved(await engine.otherOutputs(matrix, moments, predicted));
   }
   return { ...solution, error: first.error };
 }
 
-/** Constant terms and error that belong to least-squares weights. */
-function toSolution(m: Moments, columns: ArrayLike<number>, weights: Float64Array): Solution {
+/** Constant terms and error that belong to weights W of (G + εI)·W = B + εW₀. */
+function toSolution(m: Moments, columns: ArrayLike<number>, weights: Float64Array, prior: Float64Array, epsilon: number): Solution {
   const n = m.outputs;
   const constant = m.centred ? m.meanY.slice() : new Float64Array(n);
   let energy = 0;
   for (let j = 0; j < n; j++) energy += m.energy[j];
-  // ‖Y − XW‖² = ‖Y‖² − ⟨W, B⟩ − ⟨W, B − GW⟩, and B − GW = εW at the solution, which is below what matters here.
+  // ‖Y − XW‖² = ‖Y‖² − ⟨W, B⟩ − ⟨W, B − GW⟩, and B − GW = ε(W − W₀).
   let explained = 0;
   for (let i = 0; i < columns.length; i++) {
     const c = columns[i];
     for (let j = 0; j < n; j++) {
       const w = weights[i * n + j];
       if (m.centred) constant[j] -= w * m.meanX[c];
-      explained += w * m.cross[c * n + j];
+      explained += w * (m.cross[c * n + j] + epsilon * (w - prior[i * n + j]));
     }
   }
   return { weights, constant, error: energy > 0 ? Math.max(0, 1 - explained / energy) : 0 };
 }
 
-/** The layer's present weights as seen at the target, (inputs × kernel) × outputs: what a solution is compared with, or kept near to. */
+/** The layer's present weights as seen at the target, (inputs × kernel) × outputs: what a solution is kept near to. */
 export function presentWeights(
   layer: ReconstructionLayer,
   tensors: ReadonlyMap<string, Tensor>,
