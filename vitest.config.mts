@@ -9,7 +9,8 @@ export default defineConfig({
   resolve: { alias: { vscode: fileURLToPath(new URL('test/unit/vscode-stand-in.ts', import.meta.url)) } },
   test: {
     include: ['src/**/*.test.ts', 'test/unit/**/*.test.ts', 'test/runs/**/*.test.ts'],
-    testTimeout: 60_000,
+    // A bound for what hangs, not for what is slow: machines are, and are shared.
+    testTimeout: 180_000,
     // onnxruntime and tfjs are native or stateful: one process per file keeps them apart.
     pool: 'forks',
     maxWorkers: 2,
