@@ -2,6 +2,7 @@
  * ResNet-20 on CIFAR-10 at a share of its FLOPs: the agent beside uniform pruning and random search at one budget of scorings,
  * without training, then the chosen networks after 1 and 3 epochs of fine-tuning.
  * Searches score on the first 2,000 test images; every accuracy printed is of the other 3,000, from the written file.
+ * Options: `--flops 0.5`, `--scorings 80`, `--from 1 --seeds 5` (first and last seed), `--methods`, `--model`, `--training false`.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,13 +27,14 @@ export async function run(args: BenchArguments): Promise<void> {
   const flops = Number(args.options['flops'] ?? 0.5);
   const scorings = Number(args.options['scorings'] ?? 80);
   const seeds = Number(args.options['seeds'] ?? 5);
+  const from = Number(args.options['from'] ?? 1);
   const methods = (args.options['methods']?.split(',') ?? METHODS) as readonly string[];
   const file = join(data, 'models', args.options['model'] ?? 'cifar10_resnet20.onnx');
   const work = mkdtempSync(join(tmpdir(), 'espalier-bench-'));
   const results = new Map<string, number[]>();
   const firstSeed = new Map<string, string>();
   try {
-    for (let seed = 1; seed <= seeds; seed++) {
+    for (let seed = from; seed <= seeds; seed++) {
       for (const method of methods) {
         const config = searchConfig(file, method, flops, scorings, seed);
         const started = performance.now();

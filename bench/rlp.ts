@@ -1,7 +1,7 @@
 /**
  * RLP on LeNet-5 and MNIST at four drop bounds, the whole network layer by layer (the paper's Table 1 has the same bounds): parameters and
  * FLOPs left, accuracy on all 10,000 test images; medians over seeds. Candidates are scored on the last 2,000 training images, fine-tuning
- * uses the first 10,000. Options: `--episodes 160`, `--bounds 0.5,1,2,3` (in points), `--variant entire`.
+ * uses the first 10,000. Options: `--episodes 600`, `--bounds 0.5,1,2,3` (in points), `--variant entire`.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -40,7 +40,7 @@ export async function run(args: BenchArguments): Promise<void> {
           method: { name: 'rlp', options: { variant: options['variant'] ?? 'entire', samples: 4, learningRate: 0.03 } },
           stages: { prune: true, quantize: false },
           goal: { maxAccuracyDrop: bound / 100 },
-          search: { episodes: Number(options['episodes'] ?? 160), actors: 2 },
+          search: { episodes: Number(options['episodes'] ?? 600), actors: 2 },
           recovery: { epochs: 0, distillation: { weight: 0 } },
         });
         const { result, scorings } = await startRun(config, { folder: work, dataFolder: data, threads: threadFiles });
