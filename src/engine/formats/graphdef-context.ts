@@ -56,7 +56,13 @@ export function shapeOf(carried: Carried): readonly number[] {
   return isConstant(carried) ? carried.dims : carried.shape;
 }
 
-export const intsOf = (c: NodeContext, input: number): number[] => Array.from(c.constant(input).data);
+export function intsOf(c: NodeContext, input: number): number[] {
+  const values = Array.from(c.constant(input).data);
+  // What depends on the batch is no number at all.
+  const broken = values.find((v) => Number.isFinite(v) && !Number.isInteger(v));
+  if (broken !== undefined) refuseNode(c, `takes the length ${broken}, which is no whole number`);
+  return values;
+}
 
 /** Whole numbers that must not depend on the batch. */
 export function fixedInts(c: NodeContext, input: number): number[] {

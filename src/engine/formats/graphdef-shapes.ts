@@ -40,7 +40,8 @@ function reshaped(c: NodeContext, given: readonly number[]): Carried {
   if (isConstant(x)) {
     const known = elementCount(given.filter((d) => d !== -1));
     const dims = given.map((d) => (d === -1 ? x.data.length / known : d));
-    if (elementCount(dims) !== x.data.length) refuseNode(c, `puts ${x.data.length} elements into the shape [${given.join(', ')}]`);
+    if (elementCount(dims) !== x.data.length || !dims.every(Number.isInteger))
+      refuseNode(c, `puts ${x.data.length} elements into the shape [${given.join(', ')}]`);
     return { ...x, name: '', dims };
   }
   // A leading 1 stands for the batch where the graph was made for one sample: what is left then follows it.

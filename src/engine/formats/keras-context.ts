@@ -142,8 +142,8 @@ export function graphLengths(source: readonly number[], layout: Layout): number[
   return layout === 'first' || source.length < 2 ? [...source] : [source[source.length - 1], ...source.slice(0, -1)];
 }
 
-/** Longer rows belong to no layer that fits into memory. */
-const MAX_FLAT = 2 ** 26;
+/** Longer rows belong to no layer that fits into memory, and their order alone would take seconds to write down. */
+const MAX_FLAT = 2 ** 22;
 
 /** For each flat position in the graph's order the flat position in the source's; `source` holds the lengths without the batch. */
 export function flatOrder(source: readonly number[], layout: Layout): Int32Array {
