@@ -209,7 +209,12 @@ test('explores around the best policy so far where it is told to, each action of
   const step = await environment.reset();
   const initialPolicy = [{ step, action: step.bounds.low + 0.7 * (step.bounds.high - step.bounds.low) }];
   const outcome = { accuracy: 0.9, flops: 1, params: 1, bytes: 1, sparsity: 0, channels: 1 };
-  const options = { noise: { start: 0.2, decay: 1, floor: 0.2 }, aroundBest: 1, changedShare: 0, initialOutcome: outcome as unknown as Outcome };
+  const options = {
+    noise: { start: 0.2, decay: 1, floor: 0.2 },
+    aroundBest: 1,
+    changedShare: 0,
+    initialOutcome: outcome as unknown as Outcome,
+  };
   const agent = new PpoAgent(backend, observationSize, new Random(5), { ...options, initialPolicy });
   const fractions = Array.from({ length: 200 }, (_, actor) => toFraction(agent.act(step, { actor }).value, step.bounds));
   // A tenth of σ = 0.2: the mean of 200 draws is off by less than 4·0.02/√200, a draw by less than 5·0.02.
