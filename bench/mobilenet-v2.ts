@@ -1,8 +1,8 @@
 /**
  * MobileNet-v2 without labels at a share of its FLOPs: the search sees half of the sample images and no label; the other half says how often the compressed
  * network answers as the original does, and, by their labels, how often each is right. Of the search's half three quarters are what layers are fitted to, and
- * the others score candidates. The agent stands beside uniform pruning at one budget of scorings, each over all layers and (`kept`) with those left whole that
- * have more channels than so few images can say anything about. Training (`--epochs`) follows the original's answers alone. The weights of this file lie on an
+ * the others score candidates. The agent stands beside uniform pruning at one budget of scorings, each over all layers (`pruning.wide` "prune") and, `kept`, with
+ * those left whole that have more channels than so few images can say anything about, as runs do of themselves. Training (`--epochs`) follows the original's answers alone. The weights of this file lie on an
  * 8-bit grid already, so only pruning is measured.
  *
  * Options: --images (of the search), --flops, --scorings, --methods, --seeds, --keep all,kept, --epochs, --rate, --hints, --model v1|v2.
@@ -59,8 +59,8 @@ export async function run(args: BenchArguments): Promise<void> {
     for (let seed = 1; seed <= seeds; seed++) {
       for (const [method, kind] of methods.flatMap((m) => kinds.map((k) => [m, k] as const))) {
         const started = performance.now();
-        const whole = kind === 'kept' ? wide : [];
-        const outcome = await startRun(searchConfig({ model, folder, parts, method, whole, flops, scorings, actors, seed, tuning }), {
+        const cut = kind === 'kept' ? 'auto' : 'prune';
+        const outcome = await startRun(searchConfig({ model, folder, parts, method, wide: cut, flops, scorings, actors, seed, tuning }), {
           folder: work,
           threads: threadFiles,
         });
@@ -109,8 +109,7 @@ interface SearchSettings {
   readonly folder: string;
   readonly parts: object;
   readonly method: string;
-  /** Groups that are left whole. */
-  readonly whole: readonly string[];
+  readonly wide: 'auto' | 'prune';
   readonly flops: number;
   readonly scorings: number;
   readonly actors: number;
@@ -118,14 +117,13 @@ interface SearchSettings {
   readonly tuning: Tuning;
 }
 
-function searchConfig({ model, folder, parts, method, whole, flops, scorings, actors, seed, tuning }: SearchSettings): Config {
+function searchConfig({ model, folder, parts, method, wide, flops, scorings, actors, seed, tuning }: SearchSettings): Config {
   return configSchema.parse({
     model,
     data: { files: { inputs: folder }, normalization: NORMALIZATION, splits: parts, augmentation: { flip: true, crop: 16 } },
     method,
-    layers: Object.fromEntries(whole.map((id) => [id, { skip: true }])),
     // Few images: more places of each than of many, and no layer rebuilt that reads nothing pruned.
-    pruning: { positions: 20, refit: false, final: { positions: 40 } },
+    pruning: { positions: 20, refit: false, wide, final: { positions: 40 } },
     stages: { prune: true, quantize: false },
     goal: { flops },
     reward: 'accuracy',

@@ -1,6 +1,7 @@
 /** Stage 1: the agent picks each group's prune ratio; the best policy within the goal is built. */
 
-import { absoluteBudget } from '../../protocol/config';
+import { absoluteBudget, type Config } from '../../protocol/config';
+import { overrideFor } from '../../protocol/layer-overrides';
 import type { Candidate, ModelCost, Policy } from '../../protocol/policy';
 import { UserError } from '../errors';
 import type { ChannelGroup } from '../graph/channel-group';
@@ -13,10 +14,11 @@ import { accuracyOf } from '../runtime/evaluate';
 import { CompressionActor } from './actor';
 import { createActorPool } from './actor-pool';
 import { writeFileAtomic } from './atomic-file';
+import type { WidthChoices } from './budget';
 import { channelCost } from './channel-cost';
-import { pruneBudget, tooWideFor, widthChoices } from './choices';
+import { groupNames, groupsTooWideFor, pruneBudget, tooWideFor, uniformRatio, widthChoices } from './choices';
 import { type Features, layerFeatures } from './layer-features';
-import { firstSamples } from './prepare';
+import { firstSamples, type Prepared } from './prepare';
 import type { PruneTarget, WidthDecision } from './prune-environment';
 import type { RunContext } from './run-context';
 import { savedModel } from './saved-model';
@@ -45,21 +47,15 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
   const open = prepared.groups
     .map((group) => ({ group, choices: widthChoices(group, config) }))
     .filter((g): g is { group: ChannelGroup; choices: NonNullable<typeof g.choices> } => g.choices !== undefined);
-  const decided = open.filter((g) => g.choices.widths.length > 1 || g.choices.widths[0] < g.choices.channels);
-  if (decided.length === 0) {
+  const movable = open.filter((g) => g.choices.widths.length > 1 || g.choices.widths[0] < g.choices.channels);
+  if (movable.length === 0) {
     const reason = prepared.frozen[0]?.reason;
     throw new UserError(
       `no channel group of the model can be pruned${reason ? `; the first reason: ${prepared.frozen[0].id} ${reason}` : ''}`,
       'Turn stage 1 off ("stages": { "prune": false }), or allow more in "layers".',
     );
   }
-  const few = config.pruning.reconstruct
-    ? tooWideFor(
-        prepared.data.finalCalibration.count,
-        decided.map((g) => g.group),
-      )
-    : undefined;
-  if (few) context.recorder.warning(few);
+  const decided = withoutWide(context, movable);
   const { types } = inferTypes(model, { batch: 1 });
   const groups = decided.map((g): WidthGroup => ({ id: g.group.id, choices: g.choices, features: groupFeatures(g.group, context, types) }));
   const ids = groups.map((g) => g.id);
@@ -147,6 +143,43 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
     return { ...result, model: cut, policy: best.policy, targets: perTarget };
   } finally {
     await pool.dispose();
+  }
+}
+
+interface OpenGroup {
+  readonly group: ChannelGroup;
+  readonly choices: WidthChoices;
+}
+
+/** Groups that the agent decides: those too wide for the samples are left whole where the goal can do without them and no override names them. */
+function withoutWide({ config, prepared, recorder }: RunContext, movable: readonly OpenGroup[]): readonly OpenGroup[] {
+  if (!config.pruning.reconstruct) return movable;
+  const { count } = prepared.data.finalCalibration;
+  const open = movable.filter((g) => overrideFor(config.layers, groupNames(g.group)) === undefined);
+  const wide = groupsTooWideFor(
+    count,
+    open.map((g) => g.group),
+  );
+  const others = movable.filter((g) => !wide.includes(g.group));
+  const whole = config.pruning.wide === 'auto' && wide.length > 0 && others.length > 0 && isReachable(config, prepared, others);
+  const told = tooWideFor(count, wide, whole);
+  if (told) recorder.warning(told);
+  return whole ? others : movable;
+}
+
+/** Share of their channels that the others may lose in place of the wide ones: beyond it, more is lost there than is won. */
+const MOST_OF_OTHERS = 0.6;
+
+/** Whether the goal can be kept by these groups alone, at a ratio that leaves them something. */
+function isReachable(config: Config, { model, groups, costs }: Prepared, open: readonly OpenGroup[]): boolean {
+  const choices = open.map((g) => g.choices);
+  const ids = open.map((g) => g.group.id);
+  try {
+    const budget = pruneBudget(ids, choices, costs, costAfter(model, groups), config, config.stages.quantize);
+    return uniformRatio(choices, budget) <= MOST_OF_OTHERS;
+  } catch (e) {
+    if (e instanceof UserError) return false;
+    throw e;
   }
 }
 

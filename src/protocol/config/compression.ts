@@ -69,6 +69,12 @@ export const pruningSchema = z
       .describe(
         "Channels that a residual stream carries from block to block: 'keep' leaves them whole, since every block reads them and little is gained; 'prune' lets the agent cut them too.",
       ),
+    wide: z
+      .enum(['auto', 'prune'])
+      .default('auto')
+      .describe(
+        "Groups of more than three times as many channels as there are samples that layers are fitted to: 'auto' leaves them whole where the goal can be reached without them, since what is fitted there would hold for these samples only; 'prune' lets the agent cut them too.",
+      ),
     reestimateBatchNorm: z
       .boolean()
       .default(true)
