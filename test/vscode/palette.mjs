@@ -7,7 +7,7 @@ import { explained } from './failure.mjs';
 import { freshWorkspace } from './prepare.mjs';
 import { removeFolder } from './remove-folder.mjs';
 import { startServer } from './server.mjs';
-import { openWindow, webview } from './window.mjs';
+import { chooseCommand, openWindow, webview } from './window.mjs';
 
 const PATIENCE = 90_000;
 /** One that the flow does not recommend. */
@@ -40,9 +40,7 @@ export async function compressFromPalette({ development }) {
     };
 
     await page.locator('.activitybar .action-label[aria-label="Espalier"]').waitFor({ timeout: PATIENCE });
-    await page.keyboard.press('F1');
-    await page.locator('.quick-input-widget input').first().fill('>Espalier: Compress Model');
-    await row('Espalier: Compress Model').click({ timeout: PATIENCE });
+    await chooseCommand(page, 'Espalier: Compress Model', PATIENCE);
     await answer('Which model?', 'small.onnx');
     await answer('What is it tested on?', 'digits');
     await answer('What must the result keep to?', 'Half the computation');

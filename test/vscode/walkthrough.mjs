@@ -6,7 +6,7 @@ import { explained } from './failure.mjs';
 import { freshWorkspace } from './prepare.mjs';
 import { removeFolder } from './remove-folder.mjs';
 import { startServer } from './server.mjs';
-import { openWindow, webview } from './window.mjs';
+import { chooseCommand, openWindow, webview } from './window.mjs';
 
 const PATIENCE = 120_000;
 /** Training and compressing take half a minute on an idle machine. */
@@ -27,9 +27,7 @@ export async function followWalkthrough({ development }) {
     page = window.page;
     // The extension's own view is there, and with it its commands.
     await page.locator('.activitybar .action-label[aria-label="Espalier"]').waitFor({ timeout: PATIENCE });
-    await page.keyboard.press('F1');
-    await page.locator('.quick-input-widget input').first().fill('>Espalier: Get Started');
-    await page.locator('.quick-input-list .monaco-list-row[aria-label^="Espalier: Get Started"]').click({ timeout: PATIENCE });
+    await chooseCommand(page, 'Espalier: Get Started', PATIENCE);
     const steps = page.locator('.getting-started-step');
     await steps.first().waitFor({ timeout: PATIENCE });
     const titles = await steps.locator('.step-title').allInnerTexts();

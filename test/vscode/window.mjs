@@ -79,3 +79,25 @@ export async function notification(page, text, timeout) {
   }
   return item;
 }
+
+/**
+ * Chooses a command from the palette. The palette lists what there is when it opens: commands whose conditions an extension has not yet
+ * set are left out until it is opened anew.
+ * @param title as the palette shows it, its first words
+ */
+export async function chooseCommand(page, title, patience) {
+  const until = Date.now() + patience;
+  const command = page.locator(`.quick-input-list .monaco-list-row[aria-label^="${title}"]`).first();
+  for (;;) {
+    await page.keyboard.press('F1');
+    await page.locator('.quick-input-widget input').first().fill(`>${title}`);
+    const last = Date.now() > until;
+    try {
+      await command.click({ timeout: 5000 });
+      return;
+    } catch (error) {
+      if (last) throw error;
+      await page.keyboard.press('Escape');
+    }
+  }
+}
