@@ -12,9 +12,9 @@ import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadModel } from '../src/engine/onnx/file';
 import { accuracyOf } from '../src/engine/runtime/evaluate';
-import { groupsTooWideFor } from '../src/engine/search/choices';
 import { prepare } from '../src/engine/search/prepare';
 import { startRun } from '../src/engine/search/run';
+import { groupsTooWideFor } from '../src/engine/search/wide-groups';
 import { type Config, configSchema } from '../src/protocol/config';
 import { type BenchArguments, dataFolder, median, note, printRow, threadFiles } from './bench';
 

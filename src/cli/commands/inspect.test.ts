@@ -6,10 +6,11 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { lenet5 } from '../../engine/architectures/lenet5';
 import { UserError } from '../../engine/errors';
 import { quantizableLayers } from '../../engine/graph/layers';
+import { normals } from '../../engine/graph/passes/testing/same-outputs';
 import { quantizedForm } from '../../engine/graph/quantized-form';
 import { loadModel, saveModel } from '../../engine/onnx/file';
 import { type Model, makeNode, type Node, withGraph } from '../../engine/onnx/model';
-import { elementCount, Tensor } from '../../engine/onnx/tensor';
+import type { Tensor } from '../../engine/onnx/tensor';
 import { quantizeLayers, quantizeModel } from '../../engine/quantization/write-quantized';
 import { Random } from '../../engine/random';
 import { prepare } from '../../engine/search/prepare';
@@ -20,12 +21,7 @@ import { inspect } from './inspect';
 const root = mkdtempSync(join(tmpdir(), 'espalier-inspect-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 const random = new Random(6);
-const normal = (name: string, ...dims: number[]): Tensor =>
-  Tensor.float32(
-    name,
-    dims,
-    Float32Array.from({ length: elementCount(dims) }, () => random.normal()),
-  );
+const normal = normals(6);
 
 /** What the command prints. */
 async function said(model: Model, name: string, json = false): Promise<string> {

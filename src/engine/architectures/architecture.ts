@@ -13,13 +13,18 @@ export interface Architecture {
 }
 
 /**
- * Weights and bias of one layer, drawn uniformly from ±1/√fanIn (PyTorch's default for convolutions and linear layers:
- * He et al. 2015 with a = √5).
+ * Initial weights of a layer that sums `fanIn` numbers, one a call: uniform in ±1/√fanIn (PyTorch's default for convolutions and linear
+ * layers: He et al. 2015 with a = √5).
  */
+export function drawn(fanIn: number, random: Random): () => number {
+  const bound = 1 / Math.sqrt(fanIn);
+  return () => random.between(-bound, bound);
+}
+
+/** Weights and bias of one layer, as `drawn`. */
 export function drawnParameters(b: GraphBuilder, name: string, shape: readonly number[], random: Random): { weight: Value; bias: Value } {
   const fanIn = shape.slice(1).reduce((a, d) => a * d, 1);
-  const bound = 1 / Math.sqrt(fanIn);
-  const draw = (n: number): Float32Array => Float32Array.from({ length: n }, () => random.between(-bound, bound));
+  const draw = (n: number): Float32Array => Float32Array.from({ length: n }, drawn(fanIn, random));
   return {
     weight: b.floats(`${name}.weight`, shape, draw(shape[0] * fanIn)),
     bias: b.floats(`${name}.bias`, [shape[0]], draw(shape[0])),

@@ -175,16 +175,10 @@ function cellResult(cell: Cell, folder: RunFolder, config: Config): CellResult {
     scorings: both('scorings'),
     completePolicies: both('completePolicies'),
     updates: both('updates'),
-    trainingSteps: finished.scorings.prune.trainingSteps === undefined ? stepsOfScorings(cell, config, finished) : both('trainingSteps'),
+    trainingSteps: both('trainingSteps'),
     seconds: events.findLast((e) => e.type === 'finished')?.seconds ?? 0,
     ...searchOf(events, withMethodSettings(config)),
   };
-}
-
-/** Of runs that did not write down their training steps: those of candidates, which follow from the config. */
-function stepsOfScorings({ method }: Cell, config: Config, { scorings }: Pick<RunResult, 'scorings'>): number {
-  const { tuning, student } = findMethod(method);
-  return ((tuning ?? student)?.(config).steps ?? 0) * scorings.prune.scorings;
 }
 
 type SearchFigures = Pick<CellResult, 'searchAccuracy' | 'searchImages' | 'scoringsToBest' | 'secondsToBest' | 'curve' | 'front'>;

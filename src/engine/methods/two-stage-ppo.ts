@@ -26,10 +26,10 @@ export const PPO_OPTIONS: readonly string[] = [
 
 function createAgent({ backend, observationSize, random, settings, options }: AgentContext, improved: Partial<PpoOptions> = {}): PpoAgent {
   const before: PpoOptions = { ...PPO_DEFAULTS, ...settings, ...improved };
-  const named = Object.fromEntries(Object.entries(before).filter(([name]) => PPO_OPTIONS.includes(name)));
+  const optional = Object.fromEntries(Object.entries(before).filter(([name]) => PPO_OPTIONS.includes(name)));
   return new PpoAgent(backend, observationSize, random, {
     ...before,
-    ...(ownOptions(options, named as MethodOptions) as Partial<PpoOptions>),
+    ...(ownOptions(options, optional as MethodOptions) as Partial<PpoOptions>),
   });
 }
 
@@ -87,11 +87,11 @@ export function createEpisodicPpo(context: AgentContext): PpoAgent {
     screeningStarts: Math.round(0.15 * context.episodes * context.steps),
     gamma: 1,
   };
-  return createAgent(context, { ...own, ...named(context.settings) });
+  return createAgent(context, { ...own, ...setByConfig(context.settings) });
 }
 
 /** Settings that the config gives another value than their general default: they go before the method's own. */
-function named(settings: AgentSettings): Partial<AgentSettings> {
+function setByConfig(settings: AgentSettings): Partial<AgentSettings> {
   const general: Readonly<Record<string, unknown>> = configSchema.parse({ model: 'any.onnx' }).agent;
   return Object.fromEntries(Object.entries(settings).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(general[name])));
 }

@@ -6,7 +6,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { UserError } from '../errors';
 import { encode } from './codec';
 import { loadModel, modelBytes, parseModel, saveModel } from './file';
-import { type Model, makeNode, modelToProto } from './model';
+import { type Model, makeNode } from './model';
+import { modelToProto } from './model-proto';
 import { modelSpec, type TensorProto } from './schema';
 import { Tensor } from './tensor';
 

@@ -17,7 +17,8 @@ import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { threadId } from 'node:worker_threads';
 import { UserError } from '../errors';
 import { decode, encode } from './codec';
-import { type Model, modelFromProto, modelToProto } from './model';
+import type { Model } from './model';
+import { modelFromProto, modelToProto } from './model-proto';
 import { type ModelProto, modelSpec } from './schema';
 import type { ExternalData } from './tensor';
 

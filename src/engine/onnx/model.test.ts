@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { normalize } from '../graph/passes/normalize';
 import { modelBytes, parseModel } from './file';
-import { attr, capturedNames, type Model, makeNode, modelToProto, type Node, sortNodes, withGraph } from './model';
+import { attr, capturedNames, type Model, makeNode, type Node, withGraph } from './model';
+import { modelToProto } from './model-proto';
+import { sortNodes } from './node-order';
 import { type AttributeProto, AttributeType, type GraphProto } from './schema';
 import { Tensor } from './tensor';
 

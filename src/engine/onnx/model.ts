@@ -9,13 +9,11 @@ import {
   type GraphProto,
   type Int64,
   type ModelProto,
-  type NodeProto,
   type SparseTensorProto,
-  type TensorProto,
   type UnknownFields,
   type ValueInfoProto,
 } from './schema';
-import { type DataType, dataTypeCode, dataTypeOf, type ExternalData, Tensor, tensorFromProto, tensorToProto } from './tensor';
+import { type DataType, type ExternalData, Tensor, tensorFromProto, tensorToProto } from './tensor';
 
 /** One axis of a shape: a length, or the name of a length not known until the model runs ('batch'; '' where the file gives none). */
 export type Dim = number | string;
@@ -141,13 +139,16 @@ function typed(node: Node, name: string, type: keyof typeof AttributeType): Attr
   if (a?.type && a.type !== AttributeType[type])
     throw new UserError(
       `attribute '${name}' of node '${labelOf(node)}' (${node.opType}) is of type ${typeNames.get(a.type) ?? a.type} where ${type} belongs`,
-      'The file is damaged, or was written by a faulty exporter; export it again.',
+      DAMAGED,
     );
   return a;
 }
 
+/** What to do about a file that is not what its format asks for. */
+export const DAMAGED = 'The file is damaged, or was written by a faulty exporter; export it again.';
+
 /** What messages call a node: its name, else its first output, else its operator. */
-const labelOf = (n: Node): string => n.name || n.outputs.find((o) => o !== '') || n.opType;
+export const labelOf = (n: Node): string => n.name || n.outputs.find((o) => o !== '') || n.opType;
 
 /** True where the node holds subgraphs (If, Loop, Scan), whose bodies may use values of the outer graph. */
 export const hasSubgraph = (node: Node): boolean => [...node.attributes.values()].some((a) => a.g !== undefined || a.graphs.length > 0);
@@ -185,238 +186,6 @@ const subgraphsOf = (a: AttributeProto): readonly GraphProto[] => (a.g ? [a.g, .
 const noExternal: ExternalData = (p) => {
   throw new UserError(`tensor '${p.name ?? ''}' keeps its data in another file, which is not possible inside a node's attribute`);
 };
-
-/** A length below 0, or past what a number holds, means "unknown" in practice (old exporters write −1). */
-const readDim = (d: { dimValue?: Int64; dimParam?: string }): Dim => {
-  if (d.dimValue === undefined) return d.dimParam ?? '';
-  const length = Number(d.dimValue);
-  return Number.isSafeInteger(length) && length >= 0 ? length : '';
-};
-
-function readValueInfo(p: ValueInfoProto): ValueInfo {
-  const t = p.type?.tensorType;
-  return { name: p.name ?? '', type: dataTypeOf(t?.elemType) ?? 'float32', shape: t?.shape?.dim.map(readDim), proto: p };
-}
-
-function writeValueInfo(v: ValueInfo): ValueInfoProto {
-  const read = v.proto?.type?.tensorType;
-  if (v.proto && !read && !v.shape) return { ...v.proto, name: v.name };
-  // Axes keep what else the file says of them (denotations), as long as their number is the same.
-  const axes = read?.shape?.dim.length === v.shape?.length ? read?.shape?.dim : undefined;
-  const dim = v.shape?.map((d, i) => ({
-    ...(typeof d === 'number' ? { dimValue: d } : d === '' ? {} : { dimParam: d }),
-    unknown: axes?.[i].unknown,
-  }));
-  // An element type of a later version of the format reads as float32; unchanged, it is written as it was.
-  const elemType = read && !dataTypeOf(read.elemType) && v.type === 'float32' ? read.elemType : dataTypeCode(v.type);
-  return {
-    ...(v.proto ?? {}),
-    name: v.name,
-    type: { ...(v.proto?.type ?? {}), tensorType: { ...(read ?? {}), elemType, shape: dim && { ...(read?.shape ?? {}), dim } } },
-  };
-}
-
-function readNode(p: NodeProto): Node {
-  const domain = p.domain === 'ai.onnx' ? '' : (p.domain ?? '');
-  return {
-    name: p.name ?? '',
-    opType: p.opType ?? '',
-    domain,
-    inputs: p.input,
-    outputs: p.output,
-    attributes: new Map(p.attribute.map((a) => [a.name ?? '', a])),
-    metadata: p.metadataProps.length ? new Map(p.metadataProps.map((e) => [e.key ?? '', e.value ?? ''])) : undefined,
-    unknown: p.unknown,
-  };
-}
-
-function writeNode(n: Node): NodeProto {
-  return {
-    name: n.name,
-    opType: n.opType,
-    domain: n.domain === '' ? undefined : n.domain,
-    input: [...n.inputs],
-    output: [...n.outputs],
-    attribute: [...n.attributes.values()],
-    metadataProps: [...(n.metadata ?? [])].map(([key, value]) => ({ key, value })),
-    unknown: n.unknown,
-  };
-}
-
-/**
- * The Model of a decoded file, its nodes in topological order.
- * @param external resolves tensors kept in other files; `needed` is how many bytes belong to the tensor
- * @throws UserError naming the node or value where the graph is not one: cycles, values used but never made, values made twice
- */
-export function modelFromProto(p: ModelProto, external: ExternalData): Model {
-  if (!p.graph) throw new UserError('the file holds no graph', 'Is it an ONNX model?');
-  const { graph: g, opsetImport, metadataProps, irVersion, ...header } = p;
-  const initializers = new Map<string, Tensor>();
-  for (const t of g.initializer) {
-    const name = t.name ?? '';
-    if (name === '') throw new UserError('the graph holds a tensor without a name', DAMAGED);
-    if (initializers.has(name)) throw new UserError(`tensor '${name}' is there twice`, DAMAGED);
-    initializers.set(name, tensorFromProto(t, external));
-  }
-  const sparse = g.sparseInitializer ?? [];
-  const given = new Set([...initializers.keys(), ...sparse.map((t) => t.values?.name ?? '')]);
-  const inputs = g.input.filter((v) => !given.has(v.name ?? '')).map(readValueInfo);
-  for (const { name } of inputs) {
-    if (name === '') throw new UserError('the graph has an input without a name', DAMAGED);
-    if (given.has(name)) throw new UserError(`the graph has two inputs named '${name}'`, DAMAGED);
-    given.add(name);
-  }
-  const nodes = sortNodes(
-    g.node.map((n) => readNode(inlined(n, external))),
-    given,
-  );
-  for (const n of nodes) for (const o of n.outputs) given.add(o);
-  const outputs = g.output.map(readValueInfo);
-  for (const { name } of outputs)
-    if (name === '' || !given.has(name)) throw new UserError(`nothing produces the graph's output '${name}'`, DAMAGED);
-  const stated = g.valueInfo.map(readValueInfo);
-  return {
-    graph: {
-      name: g.name ?? '',
-      nodes,
-      inputs,
-      outputs,
-      initializers,
-      valueInfo: stated.length > 0 ? new Map(stated.map((v) => [v.name, v])) : undefined,
-      sparseInitializers: sparse.length > 0 ? sparse : undefined,
-      unknown: g.unknown,
-    },
-    opsets: new Map(
-      opsetImport.map((o) => {
-        const domain = o.domain === 'ai.onnx' ? '' : (o.domain ?? '');
-        return [domain, version(o.version ?? 1, `operator set '${domain || 'ai.onnx'}'`)];
-      }),
-    ),
-    irVersion: version(irVersion ?? 3, 'the file format (IR)'),
-    metadata: new Map(metadataProps.map((e) => [e.key ?? '', e.value ?? ''])),
-    header,
-  };
-}
-
-/** Versions count up one by one from 1 (0 stands in files that left it open). */
-function version(given: Int64, what: string): number {
-  const n = Number(given);
-  if (n < 0 || n > 2 ** 31) throw new UserError(`the file states the impossible version ${given} of ${what}`, DAMAGED);
-  return n;
-}
-
-const DAMAGED = 'The file is damaged, or was written by a faulty exporter; export it again.';
-
-/** A node whose tensors all lie in it: what attributes and subgraphs keep in other files is read in, so that the model can be moved. */
-function inlined(n: NodeProto, external: ExternalData): NodeProto {
-  if (n.attribute.every((a) => !a.t && a.tensors.length === 0 && !a.g && a.graphs.length === 0)) return n;
-  const tensor = (t: TensorProto): TensorProto => (t.dataLocation === 1 ? tensorToProto(tensorFromProto(t, external)) : t);
-  const graph = (g: GraphProto): GraphProto => ({
-    ...g,
-    node: g.node.map((child) => inlined(child, external)),
-    initializer: g.initializer.map(tensor),
-  });
-  const attribute = n.attribute.map((a) => ({
-    ...a,
-    t: a.t && tensor(a.t),
-    tensors: a.tensors.map(tensor),
-    g: a.g && graph(a.g),
-    graphs: a.graphs.map(graph),
-  }));
-  return { ...n, attribute };
-}
-
-export function modelToProto(m: Model): ModelProto {
-  const { graph: g } = m;
-  const made = new Set(g.nodes.flatMap((n) => n.outputs));
-  for (const o of g.outputs) made.delete(o.name);
-  return {
-    ...m.header,
-    irVersion: m.irVersion,
-    opsetImport: [...m.opsets].map(([domain, version]) => ({ domain, version })),
-    metadataProps: [...m.metadata].map(([key, value]) => ({ key, value })),
-    graph: {
-      name: g.name,
-      node: g.nodes.map(writeNode),
-      initializer: [...g.initializers.values()].map(tensorToProto),
-      // Before IR version 4 an initializer must be listed as an input as well.
-      input: [
-        ...g.inputs.map(writeValueInfo),
-        ...(m.irVersion < 4 ? [...g.initializers.values()].map((t) => writeValueInfo({ name: t.name, type: t.type, shape: t.dims })) : []),
-      ],
-      output: g.outputs.map(writeValueInfo),
-      valueInfo: [...(g.valueInfo?.values() ?? [])].filter((v) => made.has(v.name)).map(writeValueInfo),
-      sparseInitializer: g.sparseInitializers && [...g.sparseInitializers],
-      unknown: g.unknown,
-    },
-  };
-}
-
-/**
- * Topological order (Kahn), stable: nodes that are already in order keep it.
- * @param given values that are there without a node: inputs and initializers
- * @throws UserError naming the node: a value made twice, used but never made, or needed to make itself; a node without outputs
- */
-export function sortNodes(nodes: readonly Node[], given: Iterable<string>): Node[] {
-  const ready = new Set<string>(['', ...given]);
-  /** Place of the node that makes a value. */
-  const producer = new Map<string, number>();
-  nodes.forEach((n, place) => {
-    if (n.opType === '') throw new UserError(`node '${labelOf(n)}' names no operator`, DAMAGED);
-    if (n.outputs.every((o) => o === '')) throw new UserError(`node '${labelOf(n)}' (${n.opType}) has no output`, DAMAGED);
-    for (const o of n.outputs) {
-      if (o === '') continue;
-      if (producer.has(o) || ready.has(o))
-        throw new UserError(`value '${o}' is produced twice (second time by node '${labelOf(n)}')`, DAMAGED);
-      producer.set(o, place);
-    }
-  });
-  const missing = new Int32Array(nodes.length);
-  const waiting = new Map<string, number[]>();
-  nodes.forEach((n, place) => {
-    const wanted = hasSubgraph(n) ? [...n.inputs, ...capturedNames(n)] : n.inputs;
-    const open = new Set(wanted.filter((i) => !ready.has(i)));
-    for (const i of open) {
-      if (!producer.has(i)) throw new UserError(`node '${labelOf(n)}' (${n.opType}) uses '${i}', which nothing produces`, DAMAGED);
-      const list = waiting.get(i);
-      if (list) list.push(place);
-      else waiting.set(i, [place]);
-    }
-    missing[place] = open.size;
-  });
-  const out: Node[] = [];
-  // In-order files are the rule: walk in file order, and catch up on what becomes ready late.
-  let cursor = 0;
-  const late: number[] = [];
-  const emit = (place: number): void => {
-    out.push(nodes[place]);
-    for (const o of nodes[place].outputs) {
-      if (o === '') continue;
-      for (const w of waiting.get(o) ?? []) if (--missing[w] === 0 && w < cursor) late.push(w);
-    }
-  };
-  for (let caughtUp = 0; cursor < nodes.length; cursor++) {
-    if (missing[cursor] === 0) emit(cursor);
-    while (caughtUp < late.length) emit(late[caughtUp++]);
-  }
-  if (out.length < nodes.length) {
-    const stuck = onCycle(nodes, missing, producer);
-    throw new UserError(`the graph has a cycle through node '${labelOf(stuck)}' (${stuck.opType})`, DAMAGED);
-  }
-  return out;
-}
-
-/** A node on a cycle: going back from any node that never became ready, along what it waits for, one comes by some node twice. */
-function onCycle(nodes: readonly Node[], missing: Int32Array, producer: ReadonlyMap<string, number>): Node {
-  const seen = new Set<number>();
-  let place = missing.findIndex((m) => m > 0);
-  while (!seen.has(place)) {
-    seen.add(place);
-    const wanted = [...nodes[place].inputs, ...capturedNames(nodes[place])];
-    place = wanted.map((i) => producer.get(i)).find((p) => p !== undefined && missing[p] > 0)!;
-  }
-  return nodes[place];
-}
 
 /** The version of the standard operator set that the model uses. */
 export const opsetOf = (m: Model): number => m.opsets.get('') ?? 1;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { nearestWidth, type WidthChoices } from './budget';
-import { groupsTooWideFor, tooWideFor, uniformRatio } from './choices';
+import { uniformRatio } from './choices';
 
 test('the uniform ratio meets the budget as the environment rounds it, ties included', () => {
   // 16 channels in steps of 8: ratio 0.25 lies between 16 and 8, and the wider one is taken.
@@ -15,17 +15,4 @@ test('the uniform ratio meets the budget as the environment rounds it, ties incl
     expect(at(ratio)).toBeLessThanOrEqual(1);
     if (ratio > 0.01) expect(at(Math.round(100 * ratio - 1) / 100)).toBeGreaterThan(1);
   }
-});
-
-test('groups too wide for the samples that layers are fitted to are named, three at most, with what becomes of them', () => {
-  const groups = [40, 61, 90, 600, 1280].map((channels, i) => ({ id: `g${i}`, channels }));
-  const wide = groupsTooWideFor(20, groups);
-  const named = 'layers are fitted to 20 samples only, too few for g1 (61 channels), g2 (90 channels), g3 (600 channels) and 1 more';
-  expect(tooWideFor(20, wide, false)).toBe(
-    `${named}: what is pruned there may answer well on these samples and on no others. Give more samples, or leave such layers whole ("layers": { "g1": { "skip": true } })`,
-  );
-  expect(tooWideFor(20, wide, true)).toBe(
-    `${named}, which stay whole. Give more samples, or let the agent cut them ("pruning": { "wide": "prune" })`,
-  );
-  expect(tooWideFor(427, groupsTooWideFor(427, groups), true)).toBeUndefined();
 });

@@ -41,31 +41,6 @@ export function widthChoices(group: ChannelGroup, config: Config): WidthChoices 
   return { channels: n, widths: widths.length > 0 ? widths : [grid[0]] };
 }
 
-/** Least squares over n samples says little of a layer with more inputs than a few n: the places of one image look alike. */
-const CHANNELS_PER_SAMPLE = 3;
-
-/** Groups wider than so many samples can say anything about. */
-export const groupsTooWideFor = <G extends { readonly channels: number }>(samples: number, groups: readonly G[]): G[] =>
-  groups.filter((g) => g.channels > CHANNELS_PER_SAMPLE * samples);
-
-/**
- * What to be told where groups are wider than the samples that the layers behind them are fitted to can bear; undefined where none is.
- * @param wide of `groupsTooWideFor`
- * @param whole whether they are left whole for it
- */
-export function tooWideFor(
-  samples: number,
-  wide: ReadonlyArray<{ readonly id: string; readonly channels: number }>,
-  whole: boolean,
-): string | undefined {
-  if (wide.length === 0) return undefined;
-  const [names, rest] = [wide.slice(0, 3).map((g) => `${g.id} (${g.channels} channels)`), wide.length - 3];
-  const groups = `${names.join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
-  return whole
-    ? `layers are fitted to ${samples} samples only, too few for ${groups}, which stay whole. Give more samples, or let the agent cut them ("pruning": { "wide": "prune" })`
-    : `layers are fitted to ${samples} samples only, too few for ${groups}: what is pruned there may answer well on these samples and on no others. Give more samples, or leave such layers whole ("layers": { "${wide[0].id}": { "skip": true } })`;
-}
-
 /** Bits the agent may choose for a layer, ascending; one where they are fixed; undefined where the layer stays float. */
 export function bitChoices(layer: Layer, index: number, count: number, config: Config): number[] | undefined {
   const override = overrideFor(config.layers, [layer.name, layer.weight.replace(/\.weight$/, '')]);

@@ -1,7 +1,6 @@
 /** Stage 1: the agent picks each group's prune ratio; the best policy within the goal is built. */
 
-import { absoluteBudget, type Config } from '../../protocol/config';
-import { overrideFor } from '../../protocol/layer-overrides';
+import { absoluteBudget } from '../../protocol/config';
 import type { Candidate, ModelCost, Policy } from '../../protocol/policy';
 import { UserError } from '../errors';
 import type { ChannelGroup } from '../graph/channel-group';
@@ -14,16 +13,16 @@ import { accuracyOf } from '../runtime/evaluate';
 import { CompressionActor } from './actor';
 import { createActorPool } from './actor-pool';
 import { writeFileAtomic } from './atomic-file';
-import type { WidthChoices } from './budget';
 import { channelCost } from './channel-cost';
-import { groupNames, groupsTooWideFor, pruneBudget, tooWideFor, uniformRatio, widthChoices } from './choices';
+import { pruneBudget, widthChoices } from './choices';
 import { type Features, layerFeatures } from './layer-features';
-import { firstSamples, type Prepared } from './prepare';
+import { firstSamples } from './prepare';
 import type { PruneTarget, WidthDecision } from './prune-environment';
 import type { RunContext } from './run-context';
 import { savedModel } from './saved-model';
 import { type StageResult, searchStage } from './search-stage';
 import { taylorScoresFor } from './taylor-scores';
+import { withoutWide } from './wide-groups';
 import { bestForTargets, keptChannels, type TargetResult, type WidthGroup, widthStage } from './width-stage';
 
 export interface PruneStageResult extends StageResult {
@@ -55,12 +54,12 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
       'Turn stage 1 off ("stages": { "prune": false }), or allow more in "layers".',
     );
   }
-  const decided = withoutWide(context, movable);
+  const after = costAfter(model, prepared.groups);
+  const decided = withoutWide(context, movable, after);
   const { types } = inferTypes(model, { batch: 1 });
   const groups = decided.map((g): WidthGroup => ({ id: g.group.id, choices: g.choices, features: groupFeatures(g.group, context, types) }));
   const ids = groups.map((g) => g.id);
   const choices = groups.map((g) => g.choices);
-  const after = costAfter(model, prepared.groups);
   const budget = pruneBudget(ids, choices, costs, after, config, config.stages.quantize);
   const costWithout = channelCost(
     costs,
@@ -143,43 +142,6 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
     return { ...result, model: cut, policy: best.policy, targets: perTarget };
   } finally {
     await pool.dispose();
-  }
-}
-
-interface OpenGroup {
-  readonly group: ChannelGroup;
-  readonly choices: WidthChoices;
-}
-
-/** Groups that the agent decides: those too wide for the samples are left whole where the goal can do without them and no override names them. */
-function withoutWide({ config, prepared, recorder }: RunContext, movable: readonly OpenGroup[]): readonly OpenGroup[] {
-  if (!config.pruning.reconstruct) return movable;
-  const { count } = prepared.data.finalCalibration;
-  const open = movable.filter((g) => overrideFor(config.layers, groupNames(g.group)) === undefined);
-  const wide = groupsTooWideFor(
-    count,
-    open.map((g) => g.group),
-  );
-  const others = movable.filter((g) => !wide.includes(g.group));
-  const whole = config.pruning.wide === 'auto' && wide.length > 0 && others.length > 0 && isReachable(config, prepared, others);
-  const told = tooWideFor(count, wide, whole);
-  if (told) recorder.warning(told);
-  return whole ? others : movable;
-}
-
-/** Share of their channels that the others may lose in place of the wide ones: beyond it, more is lost there than is won. */
-const MOST_OF_OTHERS = 0.6;
-
-/** Whether the goal can be kept by these groups alone, at a ratio that leaves them something. */
-function isReachable(config: Config, { model, groups, costs }: Prepared, open: readonly OpenGroup[]): boolean {
-  const choices = open.map((g) => g.choices);
-  const ids = open.map((g) => g.group.id);
-  try {
-    const budget = pruneBudget(ids, choices, costs, costAfter(model, groups), config, config.stages.quantize);
-    return uniformRatio(choices, budget) <= MOST_OF_OTHERS;
-  } catch (e) {
-    if (e instanceof UserError) return false;
-    throw e;
   }
 }
 

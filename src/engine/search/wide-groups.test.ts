@@ -9,6 +9,7 @@ import { elementCount } from '../onnx/tensor';
 import { GraphBuilder } from '../ops/builder';
 import { Random } from '../random';
 import { startRun } from './run';
+import { groupsTooWideFor, tooWideFor } from './wide-groups';
 
 const root = mkdtempSync(join(tmpdir(), 'espalier-wide-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -66,4 +67,17 @@ it.each<[string, Partial<ConfigInput>, number]>([
   expect(groups).toEqual(['narrow', 'wide']);
   expect(warnings).toHaveLength(count);
   for (const w of warnings) expect(w).toContain('may answer well on these samples and on no others');
+});
+
+it('groups too wide for the samples that layers are fitted to are named, three at most, with what becomes of them', () => {
+  const groups = [40, 61, 90, 600, 1280].map((channels, i) => ({ id: `g${i}`, channels }));
+  const wide = groupsTooWideFor(20, groups);
+  const named = 'layers are fitted to 20 samples only, too few for g1 (61 channels), g2 (90 channels), g3 (600 channels) and 1 more';
+  expect(tooWideFor(20, wide, false)).toBe(
+    `${named}: what is pruned there may answer well on these samples and on no others. Give more samples, or leave such layers whole ("layers": { "g1": { "skip": true } })`,
+  );
+  expect(tooWideFor(20, wide, true)).toBe(
+    `${named}, which stay whole. Give more samples, or let the agent cut them ("pruning": { "wide": "prune" })`,
+  );
+  expect(tooWideFor(427, groupsTooWideFor(427, groups), true)).toBeUndefined();
 });

@@ -1,4 +1,6 @@
 /** A network with all it has learned taken back: the same layers, weights drawn anew. */
+
+import { drawn } from '../architectures/architecture';
 import { attr, type Model, type Node, withGraph } from '../onnx/model';
 import { Tensor } from '../onnx/tensor';
 import type { Random } from '../random';
@@ -13,8 +15,7 @@ const NORMALIZATION: readonly (readonly [input: number, value: number])[] = [
 ];
 
 /**
- * Weights and biases are drawn uniformly from ±1/√fanIn, as `architectures/` draws them (PyTorch's default; He et al. 2015 with a = √5);
- * batch normalisation gets scale 1, bias 0, mean 0, variance 1.
+ * Weights and biases are `drawn` as those of networks made from nothing; batch normalisation gets scale 1, bias 0, mean 0, variance 1.
  * @throws Error where an operator other than Conv, Gemm, MatMul, BatchNormalization and an added bias holds weights
  */
 export function withInitialWeights(model: Model, random: Random): Model {
@@ -27,14 +28,14 @@ export function withInitialWeights(model: Model, random: Random): Model {
     initializers.set(name, Tensor.float32(name, old.dims, Float32Array.from({ length: old.floats().length }, value)));
     open.delete(name);
   };
-  let bound = 0;
-  const draw = (): number => random.between(-bound, bound);
+  /** As the layer's own, which a bias that is added behind it shares. */
+  let draw = (): number => 0;
   for (const node of nodes) {
     if (node.opType === 'BatchNormalization') for (const [input, value] of NORMALIZATION) put(node.inputs[input], () => value);
     const weight = node.inputs[1];
     const dims = weight ? initializers.get(weight)?.dims : undefined;
     if (dims && ['Conv', 'Gemm', 'MatMul'].includes(node.opType) && open.has(weight)) {
-      bound = 1 / Math.sqrt(fanIn(node, dims));
+      draw = drawn(fanIn(node, dims), random);
       put(weight, draw);
       put(node.inputs[2], draw);
     } else if (node.opType === 'Add') for (const name of node.inputs) if (open.has(name)) put(name, draw);

@@ -37,9 +37,6 @@ export interface Normalized {
   readonly changes: readonly string[];
 }
 
-const MERGED = 'rows of reshapes and transposes were made one of each';
-const PARTED = 'parts of an axis taken by number became slices';
-const ROWS_APART = 'linear layers over rows of several axes were given the axes';
 const DEAD = 'what no output depends on was taken out';
 const BATCH_FREED = 'the batch, which the file fixes, was left open';
 
@@ -57,14 +54,18 @@ export function normalize(model: Model, options: NormalizeOptions = {}): Normali
     if (modified && !changes.includes(change)) changes.push(change);
     return modified;
   };
+  /** What moves elements about as few nodes as will do, so that channels can be followed through them. */
+  const followMoves = (): void => {
+    apply(mergeMoves, 'rows of reshapes and transposes were made one of each');
+    apply(gatherParts, 'parts of an axis taken by number became slices');
+    apply(rowsApart, 'linear layers over rows of several axes were given the axes');
+  };
   apply(constantsToInitializers, 'constants, and what follows from shapes alone, became initializers');
   apply(removeIdentity, 'nodes that pass their input on were taken out');
   apply(stepsFirst, 'recurrent layers with the samples first were given the steps first');
   if (options.dequantize) apply(dequantize, 'the quantised model was turned back into floats');
   apply(dropZeroStates, 'initial states of recurrent layers that are zero were left out');
-  apply(mergeMoves, MERGED);
-  apply(gatherParts, PARTED);
-  apply(rowsApart, ROWS_APART);
+  followMoves();
   apply(removeDeadCode, DEAD);
   // Before axes are moved: an axis of one sample may go anywhere, and then nobody knows it for the batch.
   if (options.dynamicBatch !== false) apply(dynamicBatch, BATCH_FREED);
@@ -74,9 +75,7 @@ export function normalize(model: Model, options: NormalizeOptions = {}): Normali
   if (apply(staticReshapes, 'computed target shapes became constants')) {
     // What the shapes were computed from is no longer a reader of what is moved.
     apply(removeDeadCode, DEAD);
-    apply(mergeMoves, MERGED);
-    apply(gatherParts, PARTED);
-    apply(rowsApart, ROWS_APART);
+    followMoves();
   }
   apply(gatherShuffles, 'channel shuffles written as reshapes became one node each');
   // A scale by constants in front of a bias: batch normalisation written out.

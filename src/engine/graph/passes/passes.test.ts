@@ -16,14 +16,10 @@ import { foldBatchNorm } from './fold-batch-norm';
 import { normalize } from './normalize';
 import { removeIdentity } from './remove-identity';
 import { staticReshapes } from './static-reshapes';
+import { normals } from './testing/same-outputs';
 
 const random = new Random(1);
-const normal = (name: string, ...dims: number[]): Tensor =>
-  Tensor.float32(
-    name,
-    dims,
-    Float32Array.from({ length: elementCount(dims) }, () => random.normal()),
-  );
+const normal = normals(1);
 const positive = (name: string, n: number): Tensor =>
   Tensor.float32(
     name,

@@ -1,7 +1,8 @@
 /** Graphs inside nodes (If, Loop, Scan) read values of the graph around them by name; nothing that changes a model may break that. */
 import { describe, expect, it } from 'vitest';
 import { modelBytes, parseModel } from '../../onnx/file';
-import { type Model, makeNode, modelToProto, type Node, type ValueInfo } from '../../onnx/model';
+import { type Model, makeNode, type Node, type ValueInfo } from '../../onnx/model';
+import { modelToProto } from '../../onnx/model-proto';
 import { AttributeType } from '../../onnx/schema';
 import { elementCount, Tensor } from '../../onnx/tensor';
 import { removeChannels } from '../../pruning/remove-channels';
@@ -12,14 +13,9 @@ import { inferTypes } from '../infer';
 import { removeDeadCode } from './dead-code';
 import { dynamicBatch } from './dynamic-batch';
 import { normalize } from './normalize';
+import { normals } from './testing/same-outputs';
 
-const random = new Random(4);
-const normal = (name: string, ...dims: number[]): Tensor =>
-  Tensor.float32(
-    name,
-    dims,
-    Float32Array.from({ length: elementCount(dims) }, () => random.normal()),
-  );
+const normal = normals(4);
 const bool = (name: string, value: boolean): Tensor => new Tensor(name, 'bool', [], Uint8Array.of(value ? 1 : 0));
 const float = (name: string, ...shape: Array<number | string>): ValueInfo => ({ name, type: 'float32', shape });
 
