@@ -3,11 +3,8 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { explained } from './failure.mjs';
-import { freshWorkspace } from './prepare.mjs';
-import { removeFolder } from './remove-folder.mjs';
-import { startServer } from './server.mjs';
-import { chooseCommand, openWindow, webview } from './window.mjs';
+import { personAtWindow } from './person-at-window.mjs';
+import { chooseCommand, webview } from './window.mjs';
 
 const PATIENCE = 90_000;
 /** One that the flow does not recommend. */
@@ -24,14 +21,8 @@ const methodNames = (development) =>
  * @param development folder of the extension to load from source
  * @returns what was seen, for the log
  */
-export async function compressFromPalette({ development }) {
-  const folder = freshWorkspace();
-  const server = await startServer();
-  const notes = [];
-  let page;
-  try {
-    const window = await openWindow(server, { folder, development });
-    page = window.page;
+export function compressFromPalette({ development }) {
+  return personAtWindow('palette', { development }, async ({ page, folder, note }) => {
     const input = (placeholder) => page.locator(`.quick-input-widget input[placeholder^="${placeholder}"]`);
     const row = (text) => page.locator('.quick-input-list .monaco-list-row', { hasText: text }).first();
     const answer = async (question, text) => {
@@ -44,7 +35,7 @@ export async function compressFromPalette({ development }) {
     await answer('Which model?', 'small.onnx');
     await answer('What is it tested on?', 'digits');
     await answer('What must the result keep to?', 'Half the computation');
-    notes.push('model, data and goal are asked for');
+    note('model, data and goal are asked for');
 
     const method = input('Which method?');
     await method.waitFor({ timeout: PATIENCE });
@@ -61,7 +52,7 @@ export async function compressFromPalette({ development }) {
       await method.fill(titles[name] ?? name);
       await row(titles[name] ?? name).waitFor({ timeout: PATIENCE });
     }
-    notes.push(`${names.length} methods are offered`);
+    note(`${names.length} methods are offered`);
     await method.fill(METHOD);
     await row(METHOD).click({ timeout: PATIENCE });
     await answer('How long to search?', 'Quick look');
@@ -78,13 +69,6 @@ export async function compressFromPalette({ development }) {
       search: { episodes: 10 },
     });
     assert.ok(existsSync(join(folder, '.espalier', 'runs')));
-    notes.push('the config is written, and runs');
-    await window.browser.close();
-    return notes;
-  } catch (error) {
-    throw await explained(error, 'palette', page, notes);
-  } finally {
-    await server.stop();
-    await removeFolder(folder);
-  }
+    note('the config is written, and runs');
+  });
 }

@@ -2,11 +2,9 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { explained } from './failure.mjs';
-import { fakePython, freshWorkspace } from './prepare.mjs';
-import { removeFolder } from './remove-folder.mjs';
-import { startServer } from './server.mjs';
-import { openWindow, webview } from './window.mjs';
+import { personAtWindow } from './person-at-window.mjs';
+import { fakePython } from './prepare.mjs';
+import { webview } from './window.mjs';
 
 const PATIENCE = 120_000;
 
@@ -14,62 +12,58 @@ const PATIENCE = 120_000;
  * @param development folder of an extension to load from source; absent where one is installed in `home`
  * @returns what was seen, for the log
  */
-export async function useAsPerson({ development, home }) {
-  const folder = freshWorkspace();
-  // A setting of the machine, which the editor reads from the workspace but not from the browser's user.
-  mkdirSync(join(folder, '.vscode'));
-  writeFileSync(join(folder, '.vscode', 'settings.json'), JSON.stringify({ 'espalier.python.interpreter': fakePython }));
-  const server = await startServer(home ? { home } : {});
-  const notes = [];
-  let page;
-  try {
-    const window = await openWindow(server, { folder, development });
-    page = window.page;
-    await page.locator('.explorer-viewlet .monaco-list-row', { hasText: 'train.py' }).dblclick({ timeout: PATIENCE });
-    await page.locator('.codelens-decoration a', { hasText: 'Compress this model' }).click({ timeout: PATIENCE });
-    notes.push('clicked the lens');
+export function useAsPerson({ development, home }) {
+  return personAtWindow(
+    'person',
+    {
+      development,
+      home,
+      prepare: (folder) => {
+        // A setting of the machine, which the editor reads from the workspace but not from the browser's user.
+        mkdirSync(join(folder, '.vscode'));
+        writeFileSync(join(folder, '.vscode', 'settings.json'), JSON.stringify({ 'espalier.python.interpreter': fakePython }));
+      },
+    },
+    async ({ page, folder, note }) => {
+      await page.locator('.explorer-viewlet .monaco-list-row', { hasText: 'train.py' }).dblclick({ timeout: PATIENCE });
+      await page.locator('.codelens-decoration a', { hasText: 'Compress this model' }).click({ timeout: PATIENCE });
+      note('clicked the lens');
 
-    const panel = webview(page);
-    await panel.locator('.pareto .front-point').first().waitFor({ timeout: PATIENCE });
-    await panel.getByText('Finished', { exact: true }).waitFor({ timeout: PATIENCE });
-    notes.push('followed the run to its end');
+      const panel = webview(page);
+      await panel.locator('.pareto .front-point').first().waitFor({ timeout: PATIENCE });
+      await panel.getByText('Finished', { exact: true }).waitFor({ timeout: PATIENCE });
+      note('followed the run to its end');
 
-    const point = panel.locator('.pareto .front-point').first();
-    const described = await point.getAttribute('aria-label');
-    await point.locator('.mark').click({ timeout: PATIENCE });
-    await panel.locator('.pareto .front-point[aria-selected="true"]').waitFor({ timeout: PATIENCE });
-    notes.push(`clicked a Pareto point: ${described}`);
+      const point = panel.locator('.pareto .front-point').first();
+      const described = await point.getAttribute('aria-label');
+      await point.locator('.mark').click({ timeout: PATIENCE });
+      await panel.locator('.pareto .front-point[aria-selected="true"]').waitFor({ timeout: PATIENCE });
+      note(`clicked a Pareto point: ${described}`);
 
-    await panel.locator('vscode-button', { hasText: 'Export this one' }).click({ timeout: PATIENCE });
-    // The dialog offers a name beside the model, once it has looked at the folder.
-    const file = join(folder, 'net-compressed.onnx');
-    await page.waitForFunction(
-      (wanted) => [...document.querySelectorAll('.quick-input-widget input')].some(({ value }) => value === wanted),
-      file,
-      { timeout: PATIENCE },
-    );
-    await page.keyboard.press('Enter');
-    // Beside the file there is the code that loads it.
-    await page.locator('.tab', { hasText: 'load net-compressed.onnx.md' }).waitFor({ timeout: PATIENCE });
-    assert.ok(existsSync(file), 'the export is on disk');
-    notes.push('exported');
+      await panel.locator('vscode-button', { hasText: 'Export this one' }).click({ timeout: PATIENCE });
+      // The dialog offers a name beside the model, once it has looked at the folder.
+      const file = join(folder, 'net-compressed.onnx');
+      await page.waitForFunction(
+        (wanted) => [...document.querySelectorAll('.quick-input-widget input')].some(({ value }) => value === wanted),
+        file,
+        { timeout: PATIENCE },
+      );
+      await page.keyboard.press('Enter');
+      // Beside the file there is the code that loads it.
+      await page.locator('.tab', { hasText: 'load net-compressed.onnx.md' }).waitFor({ timeout: PATIENCE });
+      assert.ok(existsSync(file), 'the export is on disk');
+      note('exported');
 
-    // The code lies over the panel, whose view is gone while it is hidden: what was chosen is there again.
-    await page.locator('.tab', { hasText: /^net$/ }).click({ timeout: PATIENCE });
-    await panel.locator('.pareto .front-point[aria-selected="true"]').waitFor({ timeout: PATIENCE });
-    notes.push('hid the panel and came back to it');
+      // The code lies over the panel, whose view is gone while it is hidden: what was chosen is there again.
+      await page.locator('.tab', { hasText: /^net$/ }).click({ timeout: PATIENCE });
+      await panel.locator('.pareto .front-point[aria-selected="true"]').waitFor({ timeout: PATIENCE });
+      note('hid the panel and came back to it');
 
-    await panel.locator('[data-item="conv1"]').click({ timeout: PATIENCE });
-    await panel.getByRole('combobox', { name: 'Channels of conv1' }).selectOption('Skip this layer', { timeout: PATIENCE });
-    await panel.locator('[data-item="conv1"].overridden').waitFor({ timeout: PATIENCE });
-    assert.match(readFileSync(join(folder, 'net.espalier.json'), 'utf8'), /"layers": \{\s*"conv1": \{\s*"skip": true/);
-    notes.push("took a layer out of the agent's hands: the config says so");
-    await window.browser.close();
-    return notes;
-  } catch (error) {
-    throw await explained(error, 'person', page, notes);
-  } finally {
-    await server.stop();
-    await removeFolder(folder);
-  }
+      await panel.locator('[data-item="conv1"]').click({ timeout: PATIENCE });
+      await panel.getByRole('combobox', { name: 'Channels of conv1' }).selectOption('Skip this layer', { timeout: PATIENCE });
+      await panel.locator('[data-item="conv1"].overridden').waitFor({ timeout: PATIENCE });
+      assert.match(readFileSync(join(folder, 'net.espalier.json'), 'utf8'), /"layers": \{\s*"conv1": \{\s*"skip": true/);
+      note("took a layer out of the agent's hands: the config says so");
+    },
+  );
 }

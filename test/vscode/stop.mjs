@@ -2,11 +2,8 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { explained } from './failure.mjs';
-import { freshWorkspace } from './prepare.mjs';
-import { removeFolder } from './remove-folder.mjs';
-import { startServer } from './server.mjs';
-import { notification, openWindow, webview } from './window.mjs';
+import { personAtWindow } from './person-at-window.mjs';
+import { notification, webview } from './window.mjs';
 
 const PATIENCE = 90_000;
 
@@ -14,14 +11,8 @@ const PATIENCE = 90_000;
  * @param development folder of the extension to load from source
  * @returns what was seen, for the log
  */
-export async function pauseAndStop({ development }) {
-  const folder = freshWorkspace();
-  const server = await startServer();
-  const notes = [];
-  let page;
-  try {
-    const window = await openWindow(server, { folder, development });
-    page = window.page;
+export function pauseAndStop({ development }) {
+  return personAtWindow('stop', { development }, async ({ page, folder, note }) => {
     const panel = webview(page);
     const press = (name) => panel.getByRole('button', { name, exact: true }).click({ timeout: PATIENCE });
     const status = (text) => panel.locator('header .status', { hasText: text }).waitFor({ timeout: PATIENCE });
@@ -31,19 +22,19 @@ export async function pauseAndStop({ development }) {
     const inStatusBar = page.locator('.statusbar-item', { hasText: 'Espalier: small' });
     await inStatusBar.waitFor({ timeout: PATIENCE });
     assert.equal(await inStatusBar.count(), 1);
-    notes.push('the status bar has one item of the run');
+    note('the status bar has one item of the run');
     await press('Pause');
     await status('Paused');
     await inStatusBar.waitFor({ state: 'detached', timeout: PATIENCE });
     assert.equal(await panel.getByRole('button', { name: 'Pause', exact: true }).count(), 0);
-    notes.push('paused');
+    note('paused');
     await press('Resume');
     await status('Running');
-    notes.push('resumed');
+    note('resumed');
     await press('Stop');
     await status('Stopped');
     await panel.locator('.banner.info', { hasText: 'The best candidate so far' }).waitFor({ timeout: PATIENCE });
-    notes.push('stopped');
+    note('stopped');
 
     const offer = await notification(page, 'small is stopped. Its best so far:', PATIENCE);
     await offer.locator('.monaco-button', { hasText: 'Export…' }).click({ timeout: PATIENCE });
@@ -56,19 +47,12 @@ export async function pauseAndStop({ development }) {
     await page.keyboard.press('Enter');
     await page.locator('.tab', { hasText: 'load small-compressed.onnx.md' }).waitFor({ timeout: PATIENCE });
     assert.ok(existsSync(file), 'the export is on disk');
-    notes.push('its best so far is exported');
+    note('its best so far is exported');
 
     await page.locator('.activitybar .action-label[aria-label="Espalier"]').click({ timeout: PATIENCE });
     await page.locator('.monaco-list-row[aria-label^="small, stopped"]').waitFor({ timeout: PATIENCE });
     for (const layer of ['conv1, Conv', 'fc, Gemm'])
       await page.locator(`.monaco-list-row[aria-label^="${layer} · "]`).waitFor({ timeout: PATIENCE });
-    notes.push('the views of runs and layers say so in words');
-    await window.browser.close();
-    return notes;
-  } catch (error) {
-    throw await explained(error, 'stop', page, notes);
-  } finally {
-    await server.stop();
-    await removeFolder(folder);
-  }
+    note('the views of runs and layers say so in words');
+  });
 }

@@ -2,11 +2,8 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { explained } from './failure.mjs';
-import { freshWorkspace } from './prepare.mjs';
-import { removeFolder } from './remove-folder.mjs';
-import { startServer } from './server.mjs';
-import { chooseCommand, openWindow, webview } from './window.mjs';
+import { personAtWindow } from './person-at-window.mjs';
+import { chooseCommand, webview } from './window.mjs';
 
 const PATIENCE = 120_000;
 /** Training and compressing take half a minute on an idle machine. */
@@ -17,14 +14,8 @@ const STEPS = ['Look at a model', 'Say what it must keep to', 'Follow the search
  * @param development folder of the extension to load from source
  * @returns what was seen, for the log
  */
-export async function followWalkthrough({ development }) {
-  const folder = freshWorkspace();
-  const server = await startServer();
-  const notes = [];
-  let page;
-  try {
-    const window = await openWindow(server, { folder, development });
-    page = window.page;
+export function followWalkthrough({ development }) {
+  return personAtWindow('walkthrough', { development }, async ({ page, folder, note }) => {
     // The extension's own view is there, and with it its commands.
     await page.locator('.activitybar .action-label[aria-label="Espalier"]').waitFor({ timeout: PATIENCE });
     await chooseCommand(page, 'Espalier: Get Started', PATIENCE);
@@ -35,7 +26,7 @@ export async function followWalkthrough({ development }) {
       titles.map((title) => title.trim()),
       STEPS,
     );
-    notes.push(`${titles.length} steps`);
+    note(`${titles.length} steps`);
 
     const last = steps.filter({ hasText: STEPS.at(-1) });
     await last.click({ timeout: PATIENCE });
@@ -43,13 +34,13 @@ export async function followWalkthrough({ development }) {
       .locator('.getting-started-step.expanded .monaco-button', { hasText: 'Compress the Demo Network' })
       .click({ timeout: PATIENCE });
     await webview(page).locator('.pareto .front-point').first().waitFor({ timeout: DEMO_PATIENCE });
-    notes.push('the demo network is trained, and its search is followed in the panel');
+    note('the demo network is trained, and its search is followed in the panel');
     await webview(page).getByText('Finished', { exact: true }).waitFor({ timeout: DEMO_PATIENCE });
     const runs = join(folder, 'espalier-demo', '.espalier', 'runs');
     const [run] = readdirSync(runs).filter((name) => !name.startsWith('.'));
     assert.ok(existsSync(join(runs, run, 'best')), 'the compressed network is on disk');
     const parameters = /^\| parameters, structured \|.*$/m.exec(readFileSync(join(runs, run, 'report.md'), 'utf8'))?.[0];
-    notes.push(`compressed: ${parameters}`);
+    note(`compressed: ${parameters}`);
 
     await page.locator('.tab', { hasText: 'Welcome' }).click({ timeout: PATIENCE });
     await steps
@@ -57,13 +48,6 @@ export async function followWalkthrough({ development }) {
       .locator('.codicon.complete')
       .first()
       .waitFor({ timeout: PATIENCE });
-    notes.push('the last step is ticked off');
-    await window.browser.close();
-    return notes;
-  } catch (error) {
-    throw await explained(error, 'walkthrough', page, notes);
-  } finally {
-    await server.stop();
-    await removeFolder(folder);
-  }
+    note('the last step is ticked off');
+  });
 }
