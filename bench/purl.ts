@@ -32,7 +32,7 @@ export async function run(args: BenchArguments): Promise<void> {
         stages: { prune: true, quantize: false },
         goal: { params: Number(options['params'] ?? 0.2), maxAccuracyDrop: 0.02 },
         search: { episodes: Number(options['episodes'] ?? 55), actors: 2, images: Number(options['images'] ?? 400) },
-        recovery: { epochs: Number(options['epochs'] ?? 3), learningRate: 0.02, distillation: { weight: 0.7, temperature: 3 } },
+        recovery: { epochs: Number(options['epochs'] ?? 3), learningRate: 0.03, distillation: { weight: 1, temperature: 4, hints: 100 } },
         seed,
       });
       const started = performance.now();

@@ -48,13 +48,17 @@ export class BestPolicy {
       this.best = { fractions: episode.fractions, outcome };
   }
 
-  /** Between rounds, when every actor has ended its episode. */
   state(): AgentState {
-    return { best: this.best };
+    return {
+      best: this.best,
+      running: [...this.running].map(([actor, { around, fractions }]) => ({ actor, around, fractions: [...fractions] })),
+    };
   }
 
   restore(state: AgentState): void {
-    this.best = (state as { best?: KnownPolicy }).best;
+    const { best, running = [] } = state as { best?: KnownPolicy; running?: ReadonlyArray<Episode & { actor: number }> };
+    this.best = best;
     this.running.clear();
+    for (const { actor, around, fractions } of running) this.running.set(actor, { around, fractions: [...fractions] });
   }
 }

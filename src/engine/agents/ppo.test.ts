@@ -96,6 +96,7 @@ describe('each of the four parts, and each improvement, changes what is learned'
     { updatesPerStep: 2 },
     { warmUp: 24 },
     { criticScreening: 4, screeningStarts: 16 },
+    { aroundBest: 0.5, changedShare: 0.5 },
   ])('%o', async (options) => {
     const changed = await play(options);
     expect(changed).not.toBe(await play({}));

@@ -12,15 +12,12 @@ import { ActorCritic, type ActorCriticState, criticRows } from './actor-critic';
 import type { Action, ActionBounds, Agent, AgentState, Observation, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent';
 import { BestPolicy } from './best-policy';
 import { checkAlgorithm, checkObservation, finiteReward } from './checks';
-import { clip, fromFraction, logNormalDensity, noiseAfter, normalEntropy, toFraction } from './exploration';
+import { clip, fromFraction, logNormalDensity, noiseAfter, normalEntropy, toFraction, UNCHANGED } from './exploration';
 import { Adam, type Mlp, valueAndGradients } from './networks';
 import { type InitialDecision, PPO_DEFAULTS, type PpoOptions } from './ppo-options';
 import { Replay, stepAfter } from './replay';
 import { average, explainedVariance, standardized, variance } from './statistics';
 import type { TensorBackend } from './tensor-backend';
-
-/** Share of σ that actions get which are to stay as they are: enough for the critic to see a slope. */
-const UNCHANGED = 0.1;
 
 const NO_ACTOR_UPDATE = { actorLoss: Number.NaN, approxKl: 0, clipFraction: 0, qMean: Number.NaN };
 

@@ -1,5 +1,6 @@
 /** Running a part of a model on inputs held in memory: only the nodes between what is known and what is wanted. */
 import { notBatchFirst } from '../graph/batch-first';
+import { partForRuntimes } from '../graph/passes/for-runtimes';
 import { capturedNames, type Dim, hasSubgraph, type Model, type Node, withGraph } from '../onnx/model';
 import type { DataType } from '../onnx/tensor';
 import { type RuntimeTensor, Session, type SessionOptions } from '../runtime/onnxruntime';
@@ -66,7 +67,7 @@ export async function runSegment(
   visit: (first: number, values: ReadonlyMap<string, RuntimeTensor>) => void,
 ): Promise<void> {
   const unknown = wanted.filter((name) => !known.has(name));
-  const session = unknown.length ? await Session.create(extractSegment(model, known, wanted), options) : undefined;
+  const session = unknown.length ? await Session.create(partForRuntimes(extractSegment(model, known, wanted)), options) : undefined;
   try {
     const step = options.chunk ?? 125;
     for (let first = 0; first < images; first += step) {

@@ -5,7 +5,7 @@
 
 import type { Inferred } from '../graph/infer';
 import { nodeMacs } from '../graph/layers';
-import { keepBlocked } from '../graph/passes/keep-blocked';
+import { partForRuntimes } from '../graph/passes/for-runtimes';
 import type { Model, Node } from '../onnx/model';
 import type { AttributeProto } from '../onnx/schema';
 import { type Activation, extractSegment, readsOf } from '../pruning/segment';
@@ -116,7 +116,7 @@ export async function scoreVariants(
         if (!changed) scores = values.get(output.name)!;
         else {
           const given = new Map([...frontier].map((name) => [name, activationOf(values.get(name)!)]));
-          sessions[v] ??= await Session.create(keepBlocked(extractSegment(variant, given, [output.name])).model, { threads });
+          sessions[v] ??= await Session.create(partForRuntimes(extractSegment(variant, given, [output.name])), { threads });
           const session = sessions[v]!;
           const feeds = Object.fromEntries(session.inputNames.map((name) => [name, values.get(name)!]));
           scores = (await session.run(feeds, [output.name]))[output.name];

@@ -1,4 +1,5 @@
 import type { Model } from '../../onnx/model';
+import { blockedInputs } from './blocked-inputs';
 import { removeDeadCode } from './dead-code';
 import { keepBlocked } from './keep-blocked';
 
@@ -7,3 +8,6 @@ import { keepBlocked } from './keep-blocked';
  * nothing reads any more (onnxruntime prints a warning for each, whenever the file is loaded).
  */
 export const forRuntimes = (model: Model): Model => removeDeadCode(keepBlocked(model).model).model;
+
+/** The form in which a part of a model is run that goes on from values computed before. */
+export const partForRuntimes = (part: Model): Model => keepBlocked(blockedInputs(part).model).model;

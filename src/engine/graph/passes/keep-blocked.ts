@@ -3,7 +3,7 @@ import { inferTypes } from '../infer';
 import { type Pass, useCounts } from './pass';
 
 /** Width of the smallest block of onnxruntime's convolution kernels. */
-const BLOCK = 8;
+export const BLOCK = 8;
 
 /**
  * Lets onnxruntime keep its blocked channel layout across shortcuts without weights (option A of He et al. 2016: every other pixel, then
