@@ -1,14 +1,15 @@
 /**
  * CACP's promise: one search for 30, 50 and 70 % of ResNet-20's FLOPs instead of three AMC searches. Counted are the scorings until the best
- * complete candidate within each target is within half a point of the accuracy that AMC's search for that target ends with; for the three AMC
- * searches the scorings that they took to get there themselves, together. Accuracies are those of the search, on its own samples, before any training.
+ * complete candidate within each target is within half a point of the accuracy that AMC's search for that target ends with, beside what the
+ * three AMC searches took: in all (`timesFewer`), and until they were as good themselves (`timesFewerThanUntil`). All have AMC's pruner;
+ * accuracies are those of the search, on its own samples, before any training.
  *
- * `--scorings` (100) for each AMC search; CACP's search has `--shared` (as many as the three have, divided by 2.5). Cells that are done are
- * kept in `--out`. Options: `--images` (search samples; all 2,000), `--targets 0.3,0.5,0.7`.
+ * `--scorings` (100) for each AMC search; a shared search has `--shared` (as many as the three have, divided by 2.5). Cells that are done are
+ * kept in `--out`. Options: `--images` (search samples; all 2,000), `--targets 0.3,0.5,0.7`, `--methods cacp,conditional-ppo`.
  */
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { runCell, searchOf } from '../src/engine/compare/cell';
+import { type CellResult, runCell, searchOf } from '../src/engine/compare/cell';
 import { comparedWithSingle, scoringsUntil, type TargetCurves } from '../src/engine/compare/scorings-until';
 import { spread } from '../src/engine/compare/summary';
 import { readJournal } from '../src/engine/search/journal';
@@ -16,6 +17,8 @@ import { RunFolder } from '../src/engine/search/run-folder';
 import { type Config, type ConfigInput, configSchema } from '../src/protocol/config';
 import { type BenchArguments, dataFolder, IMAGENET, note, printRow, threadFiles } from './bench';
 
+/** Of every search, so that they differ in their agents only. */
+const AMC_PRUNING = { selection: 'l1', refit: false } as const;
 /** Half a percentage point. */
 const MARGIN = 0.005;
 /** How many times fewer scorings are expected. */
@@ -39,47 +42,57 @@ export async function run(args: BenchArguments): Promise<void> {
       reward: 'accuracy',
       stages: { prune: true, quantize: false },
       // In steps of 8, which run fastest, the narrowest network with whole residual streams still has 30.5 % of the FLOPs.
-      pruning: { reestimateBatchNorm: false, widthMultiple: 4 },
+      pruning: { reestimateBatchNorm: false, widthMultiple: 4, ...AMC_PRUNING },
       search: { scorings: most, actors: Number(options['actors'] ?? 1), ...(options['images'] && { images: Number(options['images']) }) },
       recovery: { epochs: 0 },
     });
-  const ratios: number[] = [];
+  const methods = (options['methods'] ?? 'cacp,conditional-ppo').split(',');
+  const ratios = new Map<string, number[]>();
   for (let seed = 1; seed <= args.seeds; seed++) {
     const middle = targets[Math.floor((targets.length - 1) / 2)];
-    const cacp = configOf({ name: 'cacp', options: { targets: targets.join(',') } }, middle, shared);
-    const one = await runCell(cacp, { method: 'cacp', seed }, join(out, 'runs', 'shared'), run);
-    const { events } = readJournal(new RunFolder(one.run).journal);
-    const curves: TargetCurves[] = [];
+    const singles: CellResult[] = [];
     for (const flops of targets) {
-      const config = configOf('amc', flops, scorings);
-      const own = await runCell(config, { method: 'amc', seed }, join(out, 'runs', `flops-${flops}`), run);
-      const pair = { single: own.curve, shared: searchOf(events, { ...cacp, goal: { ...cacp.goal, flops } }).curve };
-      if (pair.single.length === 0) throw new Error(`AMC found no candidate within ${flops} of the FLOPs: give it more --scorings`);
-      curves.push(pair);
-      const wanted = pair.single[pair.single.length - 1][1] - MARGIN;
+      const own = await runCell(configOf('amc', flops, scorings), { method: 'amc', seed }, join(out, 'runs', `flops-${flops}`), run);
+      if (own.curve.length === 0) throw new Error(`AMC found no candidate within ${flops} of the FLOPs: give it more --scorings`);
+      singles.push(own);
+    }
+    for (const method of methods) {
+      const config = configOf({ name: method as 'cacp', options: { targets: targets.join(',') } }, middle, shared);
+      const one = await runCell(config, { method, seed }, join(out, 'runs', 'shared'), run);
+      const { events } = readJournal(new RunFolder(one.run).journal);
+      const curves = targets.map((flops, i): TargetCurves => {
+        const pair = { single: singles[i].curve, shared: searchOf(events, { ...config, goal: { ...config.goal, flops } }).curve };
+        const wanted = pair.single[pair.single.length - 1][1] - MARGIN;
+        printRow(args, {
+          method,
+          seed,
+          flops,
+          images: singles[i].searchImages,
+          accuracy: 100 * (pair.shared.at(-1)?.[1] ?? 0),
+          scorings: one.scorings,
+          until: scoringsUntil(pair.shared, wanted) ?? 'not reached',
+          amc: 100 * (singles[i].searchAccuracy ?? 0),
+          amcScorings: singles[i].scorings,
+          amcUntil: scoringsUntil(pair.single, wanted) ?? 0,
+        });
+        return pair;
+      });
+      const found = comparedWithSingle(curves, MARGIN);
+      const timesFewer = found.shared === null ? undefined : singles.reduce((sum, c) => sum + c.scorings, 0) / found.shared;
+      if (timesFewer !== undefined) ratios.set(method, [...(ratios.get(method) ?? []), timesFewer]);
       printRow(args, {
+        method,
         seed,
-        flops,
-        images: own.searchImages,
-        amc: 100 * (own.searchAccuracy ?? 0),
-        amcScorings: own.scorings,
-        amcUntil: scoringsUntil(pair.single, wanted) ?? 0,
-        cacp: 100 * (pair.shared.at(-1)?.[1] ?? 0),
-        cacpScorings: one.scorings,
-        cacpUntil: scoringsUntil(pair.shared, wanted) ?? 'not reached',
+        flops: 'all',
+        until: found.shared ?? 'not reached',
+        timesFewer: timesFewer ?? 'not reached',
+        timesFewerThanUntil: found.ratio ?? 'not reached',
       });
     }
-    const found = comparedWithSingle(curves, MARGIN);
-    if (found.ratio !== null) ratios.push(found.ratio);
-    printRow(args, {
-      seed,
-      flops: 'all',
-      amcUntil: found.single,
-      cacpUntil: found.shared ?? 'not reached',
-      timesFewer: found.ratio ?? 'not reached',
-      timesFewerThanWholeSearches: found.shared === null ? 'not reached' : (targets.length * scorings) / found.shared,
-    });
   }
-  const median = ratios.length > 0 ? `; median of those ${spread(ratios).median.toFixed(2)} times fewer scorings` : '';
-  note(`within half a point at every target in ${ratios.length} of ${args.seeds} seeds${median} (expected: ${EXPECTED})`);
+  for (const method of methods) {
+    const reached = ratios.get(method) ?? [];
+    const median = reached.length > 0 ? `; median of those ${spread(reached).median.toFixed(2)} times fewer scorings` : '';
+    note(`${method}: within half a point at every target in ${reached.length} of ${args.seeds} seeds${median} (expected: ${EXPECTED})`);
+  }
 }

@@ -27,11 +27,11 @@ export async function run(args: BenchArguments): Promise<void> {
         data: { name: 'cifar10', normalization: IMAGENET, augmentation: { crop: 4, flip: true } },
         method: {
           name: options['method'] ?? 'purl',
-          options: { tuneSteps: Number(options['tune-steps'] ?? 1), tuneBatch: 32, tuneRate: 0.005 },
+          options: { tuneSteps: Number(options['tune-steps'] ?? 2), tuneBatch: 32, tuneRate: 0.005 },
         },
         stages: { prune: true, quantize: false },
         goal: { params: Number(options['params'] ?? 0.2), maxAccuracyDrop: 0.02 },
-        search: { episodes: Number(options['episodes'] ?? 55), actors: 2, images: Number(options['images'] ?? 400) },
+        search: { episodes: Number(options['episodes'] ?? 55) - 1, actors: 2, images: Number(options['images'] ?? 400) },
         recovery: { epochs: Number(options['epochs'] ?? 3), learningRate: 0.03, distillation: { weight: 1, temperature: 4, hints: 100 } },
         seed,
       });

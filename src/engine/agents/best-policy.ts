@@ -1,6 +1,7 @@
 /**
- * The best policy that an agent has acted out, as fractions of the ranges that its actions had, and which episodes explore around it.
- * In a short search a network that learns from a few hundred transitions lags behind what is already known to be good.
+ * The best policy that an agent has acted out for each of its tasks (most have one), as fractions of the ranges that its actions had, and
+ * which episodes explore around it. In a short search a network that learns from a few hundred transitions lags behind what is already
+ * known to be good.
  */
 import type { AgentState, Outcome, RewardFunction, Transition } from './agent';
 import { finiteReward } from './checks';
@@ -14,27 +15,32 @@ export interface KnownPolicy {
 }
 
 interface Episode {
+  readonly task: string;
   readonly around: boolean;
   readonly fractions: number[];
 }
 
 export class BestPolicy {
   private readonly running = new Map<number, Episode>();
+  private readonly best: Map<string, KnownPolicy>;
 
-  /** @param best one that is known beforehand */
-  constructor(private best: KnownPolicy | undefined) {}
+  /** @param known policies that are known beforehand, by task */
+  constructor(known: Iterable<readonly [task: string, policy: KnownPolicy]> = []) {
+    this.best = new Map(known);
+  }
 
   /**
    * The best policy's action at the step an actor is at, where its episode explores around it.
+   * @param task of the episode, read at its first step
    * @param decide whether it does, asked at the first step of an episode
    */
-  action(actor: number, decide: () => boolean): number | undefined {
+  action(actor: number, task: string, decide: () => boolean): number | undefined {
     let episode = this.running.get(actor);
     if (!episode) {
-      episode = { around: decide() && this.best !== undefined, fractions: [] };
+      episode = { task, around: decide() && this.best.has(task), fractions: [] };
       this.running.set(actor, episode);
     }
-    return episode.around ? this.best?.fractions[episode.fractions.length] : undefined;
+    return episode.around ? this.best.get(episode.task)?.fractions[episode.fractions.length] : undefined;
   }
 
   /** What was executed; at the end of an episode, whether it is the best now. */
@@ -44,21 +50,23 @@ export class BestPolicy {
     episode.fractions.push(toFraction(action, bounds));
     if (!(ended ?? done)) return;
     this.running.delete(actor);
-    if (!this.best || finiteReward(reward, outcome) > finiteReward(reward, this.best.outcome))
-      this.best = { fractions: episode.fractions, outcome };
+    const best = this.best.get(episode.task);
+    if (!best || finiteReward(reward, outcome) > finiteReward(reward, best.outcome))
+      this.best.set(episode.task, { fractions: episode.fractions, outcome });
   }
 
   state(): AgentState {
     return {
-      best: this.best,
-      running: [...this.running].map(([actor, { around, fractions }]) => ({ actor, around, fractions: [...fractions] })),
+      best: [...this.best],
+      running: [...this.running].map(([actor, { fractions, ...episode }]) => [actor, { ...episode, fractions: [...fractions] }]),
     };
   }
 
   restore(state: AgentState): void {
-    const { best, running = [] } = state as { best?: KnownPolicy; running?: ReadonlyArray<Episode & { actor: number }> };
-    this.best = best;
+    const { best, running } = state as { best: ReadonlyArray<[string, KnownPolicy]>; running: ReadonlyArray<[number, Episode]> };
+    this.best.clear();
+    for (const [task, policy] of best) this.best.set(task, policy);
     this.running.clear();
-    for (const { actor, around, fractions } of running) this.running.set(actor, { around, fractions: [...fractions] });
+    for (const [actor, episode] of running) this.running.set(actor, { ...episode, fractions: [...episode.fractions] });
   }
 }

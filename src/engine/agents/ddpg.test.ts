@@ -20,45 +20,6 @@ const QUICK: Partial<DdpgOptions> = {
 
 describeAgent('DDPG, quick', (environment, random) => new DdpgAgent(environment.observationSize, environment.steps, random, QUICK));
 
-describeAgent(
-  'DDPG around the best policy',
-  (environment, random) => new DdpgAgent(environment.observationSize, environment.steps, random, { ...QUICK, aroundBest: 0.5 }),
-);
-
-test('each task has a best policy of its own, to explore around, in checkpoints too', () => {
-  const make = (): DdpgAgent =>
-    new DdpgAgent(2, 1, new Random(4), {
-      hidden: 8,
-      warmUp: 0,
-      aroundBest: 1,
-      changedShare: 0,
-      taskNumbers: 1,
-      noise: { start: 0.1, decay: 1, floor: 0 },
-    });
-  const bounds = { low: 0, high: 1 };
-  const agent = make();
-  const play = (task: number, action: number, accuracy: number): void => {
-    const observation = [0.5, task];
-    agent.act({ observation, bounds });
-    const outcome = { accuracy, flops: 1, measures: {} };
-    const transition = { observation, bounds, action, sample: action, logProbability: 0, outcome, next: undefined, done: true, actor: 0 };
-    agent.observe(transition, (o) => o.accuracy);
-    agent.endRound();
-  };
-  // Task 1 is worth less whatever is done: with one best policy for both, task 0's would be taken.
-  play(0, 0.9, 0.8);
-  play(0, 0.4, 0.3);
-  play(1, 0.1, 0.2);
-  play(1, 0.6, 0.1);
-  const other = make();
-  other.restore(JSON.parse(JSON.stringify(agent.state())));
-  for (const a of [agent, other]) {
-    // σ is 0.1, of which actions that are to stay get a tenth.
-    expect(Math.abs(a.act({ observation: [0.5, 0], bounds }, { actor: 1 }).value - 0.9)).toBeLessThan(0.05);
-    expect(Math.abs(a.act({ observation: [0.5, 1], bounds }, { actor: 2 }).value - 0.1)).toBeLessThan(0.05);
-  }
-});
-
 describe('as in AMC', () => {
   const make = (options: Partial<DdpgOptions> = {}) => {
     const environment = new BudgetChain(new Random(1));

@@ -5,9 +5,8 @@
 import { Random } from '../random';
 import { ActorCritic, type ActorCriticState, criticRows } from './actor-critic';
 import type { Action, ActionBounds, Agent, AgentState, Observation, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent';
-import { BestPolicy } from './best-policy';
 import { checkAlgorithm, checkObservation, checkSizes, finiteReward } from './checks';
-import { fromFraction, type NoiseSchedule, noiseAfter, truncatedNormal, UNCHANGED } from './exploration';
+import { fromFraction, type NoiseSchedule, noiseAfter, truncatedNormal } from './exploration';
 import { backward, forward, outputOf, packed, sigmoid } from './mlp-math';
 import type { Mlp } from './networks';
 import { NO_FIGURES } from './no-figures';
@@ -33,12 +32,6 @@ export interface DdpgOptions {
   readonly baselineRate: number;
   /** Minibatches for each transition. */
   readonly updatesPerStep: number;
-  /** Improvement, off by default (0): share of the episodes that explore around the best policy so far instead of around μ_θ, once one is known. */
-  readonly aroundBest: number;
-  /** Improvement, off by default (1): share of such an episode's actions that get all of the noise, the others a tenth of it. */
-  readonly changedShare: number;
-  /** How many numbers at the end of an observation say which of several tasks the episode has: each has a best policy of its own. */
-  readonly taskNumbers: number;
 }
 
 export const DDPG_DEFAULTS: DdpgOptions = {
@@ -53,17 +46,12 @@ export const DDPG_DEFAULTS: DdpgOptions = {
   tau: 0.01,
   baselineRate: 0.5,
   updatesPerStep: 1,
-  aroundBest: 0,
-  changedShare: 1,
-  taskNumbers: 0,
 };
 
 export class DdpgAgent implements Agent {
   readonly options: DdpgOptions;
   private readonly networks: ActorCritic;
   private readonly replay: Replay;
-  /** By task. */
-  private readonly best = new Map<string, BestPolicy>();
   private random: Random;
   /** Episodes ended in earlier rounds, and transitions of this one. */
   private episodes = 0;
@@ -94,30 +82,14 @@ export class DdpgAgent implements Agent {
     return noiseAfter(this.options.noise, Math.max(0, this.episodes - this.options.warmUp));
   }
 
-  act({ observation, bounds }: Step, { deterministic = false, actor = 0 }: { deterministic?: boolean; actor?: number } = {}): Action {
+  act({ observation, bounds }: Step, { deterministic = false } = {}): Action {
     checkObservation(observation, this.observationSize);
-    const { aroundBest, changedShare } = this.options;
     const fraction = (): number => {
-      if (deterministic) return this.means(this.networks.actor, [observation])[0];
-      const known = aroundBest > 0 ? this.bestOf(observation).action(actor, () => this.random.uniform() < aroundBest) : undefined;
-      if (known !== undefined) {
-        const whole = changedShare >= 1 || this.random.uniform() < changedShare;
-        return truncatedNormal(this.random, known, whole ? this.sigma : UNCHANGED * this.sigma, 0, 1);
-      }
-      if (this.warmingUp) return this.random.uniform();
-      return truncatedNormal(this.random, this.means(this.networks.actor, [observation])[0], this.sigma, 0, 1);
+      if (!deterministic && this.warmingUp) return this.random.uniform();
+      const [mean] = this.means(this.networks.actor, [observation]);
+      return deterministic ? mean : truncatedNormal(this.random, mean, this.sigma, 0, 1);
     };
     return { value: fromFraction(fraction(), bounds), logProbability: 0 };
-  }
-
-  private bestOf(observation: Observation): BestPolicy {
-    const task = observation.slice(observation.length - this.options.taskNumbers).join(' ');
-    let best = this.best.get(task);
-    if (!best) {
-      best = new BestPolicy(undefined);
-      this.best.set(task, best);
-    }
-    return best;
   }
 
   /** @throws UserError when the reward or the observation is not a finite number. */
@@ -125,7 +97,6 @@ export class DdpgAgent implements Agent {
     checkObservation(transition.observation, this.observationSize);
     finiteReward(reward, transition.outcome);
     this.replay.push(transition);
-    if (this.options.aroundBest > 0) this.bestOf(transition.observation).see(transition, reward);
     this.seenNow++;
     let diagnostics: UpdateDiagnostics | undefined;
     if (!this.warmingUp) for (let i = 0; i < this.options.updatesPerStep; i++) diagnostics = this.update(reward);
@@ -226,7 +197,6 @@ export class DdpgAgent implements Agent {
       episodes: this.episodes,
       seenNow: this.seenNow,
       baseline: this.baseline,
-      best: Object.fromEntries([...this.best].map(([task, best]) => [task, best.state()])),
     };
   }
 
@@ -241,12 +211,6 @@ export class DdpgAgent implements Agent {
     this.episodes = saved.episodes;
     this.seenNow = saved.seenNow;
     this.baseline = saved.baseline;
-    this.best.clear();
-    for (const [task, state] of Object.entries(saved.best ?? {})) {
-      const best = new BestPolicy(undefined);
-      best.restore(state);
-      this.best.set(task, best);
-    }
   }
 
   dispose(): void {
@@ -261,8 +225,6 @@ interface DdpgState extends ActorCriticState {
   readonly episodes: number;
   readonly seenNow: number;
   readonly baseline: number | undefined;
-  /** Absent in states of runs that were begun before there was one. */
-  readonly best?: Readonly<Record<string, AgentState>>;
 }
 
 const actionsAt = (fractions: readonly number[], steps: ReadonlyArray<{ readonly bounds: ActionBounds }>): number[] =>

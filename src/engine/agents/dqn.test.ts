@@ -8,6 +8,12 @@ const TENTHS = Array.from({ length: 11 }, (_, i) => i / 10);
 
 describeAgent('DQN', ({ observationSize, steps }, random) => new DqnAgent(observationSize, TENTHS, steps, random, { gamma: 0.5 }));
 
+describeAgent(
+  'DQN around the best policy',
+  ({ observationSize, steps }, random) =>
+    new DqnAgent(observationSize, TENTHS, steps, random, { gamma: 0.5, aroundBest: 0.5, changedShare: 0.5 }),
+);
+
 const outcome = (accuracy: number) => ({ accuracy, flops: 1, measures: {} });
 const bounds = { low: 0, high: 1 };
 const transition = (action: number, accuracy: number, next?: readonly number[], limits = bounds): Transition => ({
@@ -73,6 +79,23 @@ describe('double Q-learning', () => {
     }
     expect([...counts.keys()].sort()).toEqual([0.2, 0.3, 0.4, 0.5]);
     for (const n of counts.values()) expect(Math.abs(n - 750)).toBeLessThan(100);
+  });
+
+  test('around the best policy: its own actions, some of them changed a little', () => {
+    const make = (changedShare: number): DqnAgent =>
+      new DqnAgent(1, TENTHS, 1, new Random(3), {
+        aroundBest: 1,
+        changedShare,
+        initialPolicies: [{ decisions: [{ step: { observation: [0.5], bounds }, action: 0.7 }], outcome: outcome(0.9) }],
+      });
+    const drawn = (agent: DqnAgent): number[] =>
+      Array.from({ length: 400 }, (_, actor) => agent.act({ observation: [0.5], bounds }, { actor }).value);
+    expect(new Set(drawn(make(0)))).toEqual(new Set([0.7]));
+    const changed = drawn(make(1));
+    // Standard deviation 0.15, cut off at 1: the mean of 400 is off by less than 0.05, and nearly all lie within 0.45.
+    expect(Math.abs(changed.reduce((a, b) => a + b) / 400 - 0.7)).toBeLessThan(0.05);
+    expect(changed.filter((v) => v < 0.25).length).toBeLessThan(8);
+    expect(new Set(changed).size).toBeGreaterThan(4);
   });
 
   test('where no action lies within the bounds, the bounds are kept', () => {

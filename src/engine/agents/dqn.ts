@@ -6,8 +6,10 @@
 import { Random } from '../random';
 import { ActionList } from './action-list';
 import type { Action, Agent, AgentState, Observation, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent';
+import { BestPolicy } from './best-policy';
 import { checkAlgorithm, checkObservation, checkSizes, finiteReward } from './checks';
-import { clip } from './exploration';
+import { clip, fromFraction, truncatedNormal } from './exploration';
+import { type InitialPolicy, scoredPolicies } from './initial-policy';
 import { backward, forward, outputOf, packed } from './mlp-math';
 import { Adam, type AdamState, Mlp } from './networks';
 import { NO_FIGURES } from './no-figures';
@@ -34,6 +36,14 @@ export interface DqnOptions {
   readonly updatesPerStep: number;
   /** The online network chooses the next action, the target network values it; off: the target network does both (plain DQN). */
   readonly doubleQ: boolean;
+  /**
+   * Improvement, off by default (0): share of the episodes that explore around the best policy so far instead of ε-greedily; known
+   * beforehand are `initialPolicies`.
+   */
+  readonly aroundBest: number;
+  /** Share of such an episode's actions that are drawn anew, from a normal around the best policy's; the others are its own. */
+  readonly changedShare: number;
+  readonly initialPolicies: readonly InitialPolicy[];
 }
 
 export const DQN_DEFAULTS: DqnOptions = {
@@ -49,7 +59,15 @@ export const DQN_DEFAULTS: DqnOptions = {
   tau: 0.02,
   updatesPerStep: 2,
   doubleQ: true,
+  aroundBest: 0,
+  changedShare: 1,
+  initialPolicies: [],
 };
+
+/** Standard deviation of changes to the best policy's actions, as a fraction of the range. */
+const CHANGE = 0.15;
+/** Of agents with one task. */
+const TASK = '';
 
 export class DqnAgent implements Agent {
   readonly options: DqnOptions;
@@ -58,6 +76,7 @@ export class DqnAgent implements Agent {
   private readonly optimiser: Adam;
   private readonly replay: Replay;
   private readonly actions: ActionList;
+  private readonly best: BestPolicy;
   private random: Random;
   /** Episodes ended in earlier rounds, and transitions of this one. */
   private episodes = 0;
@@ -82,6 +101,7 @@ export class DqnAgent implements Agent {
     this.optimiser = new Adam(this.network.parameters, learningRate);
     this.replay = new Replay(replayCapacity);
     this.actions = new ActionList(actions);
+    this.best = new BestPolicy(scoredPolicies(this.options.initialPolicies, () => TASK));
   }
 
   /** ε now. */
@@ -91,9 +111,15 @@ export class DqnAgent implements Agent {
     return epsilonStart + (epsilonEnd - epsilonStart) * share;
   }
 
-  act({ observation, bounds }: Step, { deterministic = false } = {}): Action {
+  act({ observation, bounds }: Step, { deterministic = false, actor = 0 }: { deterministic?: boolean; actor?: number } = {}): Action {
     checkObservation(observation, this.observationSize);
     const open = this.actions.within(bounds);
+    const near = deterministic ? undefined : this.nearBest(actor);
+    if (near !== undefined) {
+      const value = fromFraction(near, bounds);
+      const index = open.reduce((a, i) => (this.distance(i, value) < this.distance(a, value) ? i : a), open[0]);
+      return { value: clip(this.actions.values[index], bounds.low, bounds.high), logProbability: 0 };
+    }
     // Both draws are made in any case, so that what follows does not depend on which one was needed.
     const [explore, which] = deterministic ? [1, 0] : [this.random.uniform(), this.random.uniform()];
     const index =
@@ -103,11 +129,25 @@ export class DqnAgent implements Agent {
     return { value: clip(this.actions.values[index], bounds.low, bounds.high), logProbability: 0 };
   }
 
+  /** What an episode around the best policy does now, as a fraction of the range; undefined in other episodes. */
+  private nearBest(actor: number): number | undefined {
+    const { aroundBest, changedShare } = this.options;
+    if (aroundBest === 0) return undefined;
+    const known = this.best.action(actor, TASK, () => this.random.uniform() < aroundBest);
+    if (known === undefined || this.random.uniform() >= changedShare) return known;
+    return truncatedNormal(this.random, known, CHANGE, 0, 1);
+  }
+
+  private distance(index: number, value: number): number {
+    return Math.abs(this.actions.values[index] - value);
+  }
+
   /** @throws UserError when the reward or the observation is not a finite number. */
   observe(transition: Transition, reward: RewardFunction): UpdateDiagnostics | undefined {
     checkObservation(transition.observation, this.observationSize);
     finiteReward(reward, transition.outcome);
     this.replay.push(transition);
+    this.best.see(transition, reward);
     this.seenNow++;
     if (this.replay.size < this.options.learningStarts) return undefined;
     let diagnostics: UpdateDiagnostics | undefined;
@@ -176,6 +216,7 @@ export class DqnAgent implements Agent {
       target: this.target.state(),
       optimiser: this.optimiser.state(),
       replay: this.replay.state(),
+      best: this.best.state(),
       random: this.random.state(),
       episodes: this.episodes,
       seenNow: this.seenNow,
@@ -191,6 +232,7 @@ export class DqnAgent implements Agent {
     this.target.restore(saved.target);
     this.optimiser.restore(saved.optimiser);
     this.replay.restore(saved.replay);
+    this.best.restore(saved.best);
     this.random = new Random(saved.random);
     this.episodes = saved.episodes;
     this.seenNow = saved.seenNow;
@@ -207,6 +249,7 @@ interface DqnState {
   readonly target: readonly string[];
   readonly optimiser: AdamState;
   readonly replay: readonly Transition[];
+  readonly best: AgentState;
   readonly random: readonly number[];
   readonly episodes: number;
   readonly seenNow: number;

@@ -78,9 +78,6 @@ export function normalQuantile(p: number): number {
   return x - error / (1 + (x * error) / 2);
 }
 
-/** Share of σ that actions get which are to stay as they are: enough for a critic to see a slope. */
-export const UNCHANGED = 0.1;
-
 /** Standard deviation of the exploration noise as a fraction of the range: `start` × `decay` for each ended episode, never below `floor`. */
 export interface NoiseSchedule {
   readonly start: number;

@@ -1,6 +1,6 @@
 /** What can be set of compute-constrained PPO (`ppo.ts`): the method's own parts, and the improvements for short searches. */
-import type { Outcome, Step } from './agent';
 import type { NoiseSchedule } from './exploration';
+import type { InitialPolicy } from './initial-policy';
 
 export interface PpoOptions {
   /** Discount γ. */
@@ -51,16 +51,13 @@ export interface PpoOptions {
   readonly aroundBest: number;
   /** Improvement, off by default (1): share of an episode's actions that get all of the noise, the others a tenth of it: of many actions at once, some changes nearly always do harm. */
   readonly changedShare: number;
-  /** What the initial policy scored, where it was: the first best policy for `aroundBest`. */
-  readonly initialOutcome: Outcome | undefined;
-  /** Improvement, off by default: decisions (for example from a sensitivity scan) to which the actor is fitted by regression before it acts. Start with less noise then. */
-  readonly initialPolicy: readonly InitialDecision[];
-}
-
-export interface InitialDecision {
-  readonly step: Step;
-  /** The action to begin with at that step, within its bounds. */
-  readonly action: number;
+  /**
+   * How many numbers at the end of an observation say which of several tasks the episode has: each task has a best policy of its own.
+   * Default 0: there is one task.
+   */
+  readonly taskNumbers: number;
+  /** Improvement, off by default: policies (for example uniform ones) to which the actor is fitted by regression before it acts. Start with less noise then. */
+  readonly initialPolicies: readonly InitialPolicy[];
 }
 
 export const PPO_DEFAULTS: PpoOptions = {
@@ -91,8 +88,8 @@ export const PPO_DEFAULTS: PpoOptions = {
   screeningStarts: 256,
   aroundBest: 0,
   changedShare: 1,
-  initialOutcome: undefined,
-  initialPolicy: [],
+  taskNumbers: 0,
+  initialPolicies: [],
 };
 
 /**

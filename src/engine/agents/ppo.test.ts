@@ -128,7 +128,7 @@ describe('the options that help', () => {
       const { next } = await environment.step(action);
       if (next) step = next;
     }
-    const agent = new PpoAgent(backend, environment.observationSize, new Random(6), { initialPolicy });
+    const agent = new PpoAgent(backend, environment.observationSize, new Random(6), { initialPolicies: [{ decisions: initialPolicy }] });
     for (const decision of initialPolicy) {
       expect(Math.abs(agent.act(decision.step, { deterministic: true }).value - decision.action)).toBeLessThan(0.03);
     }
@@ -214,9 +214,9 @@ test('explores around the best policy so far where it is told to, each action of
     noise: { start: 0.2, decay: 1, floor: 0.2 },
     aroundBest: 1,
     changedShare: 0,
-    initialOutcome: outcome as unknown as Outcome,
   };
-  const agent = new PpoAgent(backend, observationSize, new Random(5), { ...options, initialPolicy });
+  const initialPolicies = [{ decisions: initialPolicy, outcome: outcome as unknown as Outcome }];
+  const agent = new PpoAgent(backend, observationSize, new Random(5), { ...options, initialPolicies });
   const fractions = Array.from({ length: 200 }, (_, actor) => toFraction(agent.act(step, { actor }).value, step.bounds));
   // A tenth of σ = 0.2: the mean of 200 draws is off by less than 4·0.02/√200, a draw by less than 5·0.02.
   expect(Math.abs(average(fractions) - 0.7)).toBeLessThan(0.0057);

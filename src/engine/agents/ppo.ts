@@ -12,12 +12,16 @@ import { ActorCritic, type ActorCriticState, criticRows } from './actor-critic';
 import type { Action, ActionBounds, Agent, AgentState, Observation, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent';
 import { BestPolicy } from './best-policy';
 import { checkAlgorithm, checkObservation, finiteReward } from './checks';
-import { clip, fromFraction, logNormalDensity, noiseAfter, normalEntropy, toFraction, UNCHANGED } from './exploration';
+import { clip, fromFraction, logNormalDensity, noiseAfter, normalEntropy, toFraction } from './exploration';
+import { type InitialDecision, scoredPolicies } from './initial-policy';
 import { Adam, type Mlp, valueAndGradients } from './networks';
-import { type InitialDecision, PPO_DEFAULTS, type PpoOptions } from './ppo-options';
+import { PPO_DEFAULTS, type PpoOptions } from './ppo-options';
 import { Replay, stepAfter } from './replay';
 import { average, explainedVariance, standardized, variance } from './statistics';
 import type { TensorBackend } from './tensor-backend';
+
+/** Share of σ that actions get which are to stay as they are: enough for the critic to see a slope. */
+const UNCHANGED = 0.1;
 
 const NO_ACTOR_UPDATE = { actorLoss: Number.NaN, approxKl: 0, clipFraction: 0, qMean: Number.NaN };
 
@@ -46,16 +50,15 @@ export class PpoAgent implements Agent {
     options: Partial<PpoOptions> = {},
   ) {
     this.options = { ...PPO_DEFAULTS, ...options };
-    const { hidden, initialPolicy, initialOutcome, replayCapacity } = this.options;
+    const { hidden, initialPolicies, replayCapacity } = this.options;
     this.random = random.fork('samples');
     this.networks = new ActorCritic({ ...this.options, observationSize, hidden: [hidden] }, random);
-    if (initialPolicy.length > 0) {
-      this.fitActor(initialPolicy);
+    if (initialPolicies.length > 0) {
+      this.fitActor(initialPolicies.flatMap((p) => p.decisions));
       this.networks.moveTargets(1);
     }
     this.replay = new Replay(replayCapacity);
-    const fractions = initialPolicy.map(({ step, action }) => toFraction(action, step.bounds));
-    this.best = new BestPolicy(initialOutcome && { fractions, outcome: initialOutcome });
+    this.best = new BestPolicy(scoredPolicies(initialPolicies, (first) => this.taskOf(first)));
   }
 
   /** σ now, as a fraction of the range. */
@@ -69,7 +72,7 @@ export class PpoAgent implements Agent {
     const mean = this.means(this.networks.actor, [observation])[0];
     if (deterministic) return { value: fromFraction(mean, bounds), logProbability: logNormalDensity(mean, mean, this.sigma) };
     const { criticScreening, screeningStarts } = this.options;
-    const { centre, sigma } = this.exploration(mean, actor);
+    const { centre, sigma } = this.exploration(mean, actor, observation);
     const at = (u: number): Action => ({ value: fromFraction(u, bounds), logProbability: logNormalDensity(u, centre, sigma) });
     const count = this.seen >= screeningStarts ? criticScreening : 1;
     const samples = Array.from({ length: count }, () => centre + sigma * this.random.normal());
@@ -83,11 +86,15 @@ export class PpoAgent implements Agent {
   }
 
   /** Where an action is drawn from: N(centre, σ²). What is off draws no random number. */
-  private exploration(mean: number, actor: number): { centre: number; sigma: number } {
+  private exploration(mean: number, actor: number, observation: Observation): { centre: number; sigma: number } {
     const { aroundBest, changedShare } = this.options;
-    const centre = aroundBest > 0 ? this.best.action(actor, () => this.random.uniform() < aroundBest) : undefined;
+    const centre = aroundBest > 0 ? this.best.action(actor, this.taskOf(observation), () => this.random.uniform() < aroundBest) : undefined;
     const whole = changedShare >= 1 || this.random.uniform() < changedShare;
     return { centre: centre ?? mean, sigma: whole ? this.sigma : UNCHANGED * this.sigma };
+  }
+
+  private taskOf(observation: Observation): string {
+    return observation.slice(observation.length - this.options.taskNumbers).join(' ');
   }
 
   /** @throws UserError when the reward or the observation is not a finite number. */

@@ -1,6 +1,6 @@
 /** AMC: a DDPG agent picks each group's ratio within the budget; one scoring an episode. */
 import type { Config } from '../../protocol/config';
-import { DDPG_DEFAULTS, DdpgAgent, type DdpgOptions } from '../agents/ddpg';
+import { DDPG_DEFAULTS, DdpgAgent } from '../agents/ddpg';
 import type { AgentContext, Method, MethodSettings } from './method';
 import { ownOptions } from './options';
 
@@ -8,22 +8,16 @@ import { ownOptions } from './options';
 const WARM_UP_SHARE = 0.25;
 
 /** Names of the agent's options: those of its noise are flat. */
-const DDPG_OPTIONS = Object.keys(DDPG_DEFAULTS).flatMap((name) =>
-  name === 'noise' ? ['sigma', 'sigmaDecay', 'sigmaFloor'] : name === 'taskNumbers' ? [] : [name],
-);
+const DDPG_OPTIONS = Object.keys(DDPG_DEFAULTS).flatMap((name) => (name === 'noise' ? ['sigma', 'sigmaDecay', 'sigmaFloor'] : [name]));
 
 /** Of AMC and of what is made of it; `pruner` is read where the settings of methods are. */
 export const AMC_OPTIONS: readonly string[] = [...DDPG_OPTIONS, 'pruner'];
 
-/** DDPG with AMC's defaults, those of a method made of it, and the options that the config gives. */
-export function createDdpg(
-  { observationSize, steps, random, options, scoredEpisodes }: AgentContext,
-  defaults: Partial<Omit<DdpgOptions, 'noise'>> = {},
-): DdpgAgent {
+/** DDPG with AMC's defaults and the options that the config gives. */
+export function createDdpg({ observationSize, steps, random, options, scoredEpisodes }: AgentContext): DdpgAgent {
   const { noise, ...plain } = DDPG_DEFAULTS;
   const { sigma, sigmaDecay, sigmaFloor, ...own } = ownOptions(options, {
     ...plain,
-    ...defaults,
     warmUp: Math.round(WARM_UP_SHARE * scoredEpisodes),
     sigma: noise.start,
     sigmaDecay: noise.decay,
@@ -45,7 +39,7 @@ export const amc: Method = {
   // −Error under a budget, which is the accuracy up to a constant; −Error·log(FLOPs) without.
   settings: (config) => ({ ...AMC_PRUNER, reward: hasBudget(config) ? 'accuracy' : 'amc-flops' }),
   options: AMC_OPTIONS,
-  createAgent: (context) => createDdpg(context),
+  createAgent: createDdpg,
 };
 
 /** Whether the goal bounds what stage 1 may do. A limit on bytes does where nothing is quantised afterwards; else it bounds the bits. */

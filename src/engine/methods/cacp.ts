@@ -6,13 +6,6 @@ import type { Method } from './method';
 
 const DEFAULT_TARGETS = '0.3,0.5,0.7';
 
-/**
- * Ours: half of the episodes explore around the best policy so far for their target and really change some four actions. Each target has a
- * third of the episodes of a search of its own, too few for the actor to get far from chance.
- */
-const AROUND_BEST = 0.5;
-const CHANGED = 4;
-
 /** Targets as shares of the original's FLOPs, ascending; `goal.flops` is one of them. @throws UserError where one is no share */
 export function cacpTargets({ method, goal }: Config): number[] {
   const given = method.options['targets'] ?? DEFAULT_TARGETS;
@@ -36,13 +29,11 @@ export const cacp: Method = {
   source: 'Liu et al. 2021, Conditional Automated Channel Pruning for Deep Neural Networks',
   credit: 'episode-chain',
   observation: 'amc',
-  settings: (config) => ({ ...AMC_PRUNER, reward: 'accuracy', flops: middle(cacpTargets(config)) }),
+  settings: (config) => ({ ...AMC_PRUNER, reward: 'accuracy', flops: middleTarget(cacpTargets(config)) }),
   targets: cacpTargets,
-  // Bits have no targets.
-  bitsBy: 'amc',
   options: [...AMC_OPTIONS, 'targets'],
-  createAgent: (context) =>
-    createDdpg(context, { aroundBest: AROUND_BEST, changedShare: Math.min(1, CHANGED / context.steps), taskNumbers: 1 }),
+  createAgent: createDdpg,
 };
 
-const middle = (values: readonly number[]): number => values[Math.floor((values.length - 1) / 2)];
+/** What a config asks for that names no FLOPs. */
+export const middleTarget = (values: readonly number[]): number => values[Math.floor((values.length - 1) / 2)];

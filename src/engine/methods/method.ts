@@ -1,8 +1,8 @@
 /** A named method: which agent decides, how its actions are credited. Environment, pruner, budget and report are the same for all. */
 import type { AgentSettings, Config, SelectionName } from '../../protocol/config';
-import type { Agent, Outcome } from '../agents/agent';
+import type { Agent } from '../agents/agent';
 import type { StageProblem } from '../agents/greedy-agent';
-import type { InitialDecision } from '../agents/ppo-options';
+import type { InitialPolicy } from '../agents/initial-policy';
 import type { TensorBackend } from '../agents/tensor-backend';
 import type { Random } from '../random';
 import type { Credit } from '../search/episodes';
@@ -18,10 +18,8 @@ export interface AgentContext {
   readonly options: Readonly<Record<string, number | boolean | string>>;
   /** The one action that, taken at every step, meets the budget best: the uniform policy. */
   readonly uniformAction: number;
-  /** Decisions of the uniform policy, for methods that start from it. */
-  readonly initialPolicy: readonly InitialDecision[];
-  /** What that policy scored. */
-  readonly initialOutcome?: Outcome;
+  /** The uniform policy of each target and what it scored, for methods that start from it. */
+  readonly initialPolicies: readonly InitialPolicy[];
   /** Steps of one episode, and how many episodes are planned. */
   readonly steps: number;
   readonly episodes: number;
@@ -102,7 +100,7 @@ export interface Method {
   readonly selection?: SelectionName;
   /** Shares of FLOPs that one search of stage 1 serves, one drawn for each episode. `goal.flops` is always among them. */
   readonly targets?: (config: Config) => readonly number[];
-  /** Plays the uniform policy first (one scoring) and hands its decisions to the agent. */
+  /** Plays the uniform policy of each target first, where the limit on scorings allows it, and hands the decisions to the agent. */
   readonly startsFromUniform?: boolean;
   /** Most episodes the method has a use for: one where it proposes one policy. */
   readonly episodes?: number | ((plan: EpisodePlan) => number);

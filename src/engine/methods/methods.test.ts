@@ -22,6 +22,7 @@ const SEARCHES: ReadonlySet<string> = new Set([
   'episodic-ppo',
   'amc',
   'cacp',
+  'conditional-ppo',
   'crl',
   'random-search',
   'evolutionary',
@@ -124,6 +125,20 @@ describe('what is particular', () => {
     expect(candidates.filter((c) => !c.partial).length).toBeLessThanOrEqual(60);
   });
 
+  test('conditional PPO begins with the uniform policy of each target, and serves each within one search', async () => {
+    const { targets, result, candidates } = await play('conditional-ppo', {
+      input: { goal: { flops: 0.5 }, method: { name: 'conditional-ppo', options: { targets: '0.4,0.7' } } },
+    });
+    expect(targets.map((t) => t.share)).toEqual([0.4, 0.5, 0.7]);
+    for (const [i, { share, candidate }] of targets.entries()) {
+      const uniform = await play('uniform', { input: { goal: { flops: share } } });
+      expect(candidates[i].policy).toEqual(uniform.result.best!.policy);
+      expect(candidate.accuracy).toBeGreaterThanOrEqual(candidates[i].accuracy);
+    }
+    expect(targets.filter(({ candidate }, i) => candidate.accuracy > candidates[i].accuracy).length).toBeGreaterThanOrEqual(2);
+    expect(result.best!.id).toBe(targets[1].candidate.id);
+  });
+
   test('cacp without a goal takes the middle target; a target that is no share is refused', () => {
     const config = (options: Record<string, string>): Config =>
       ({ ...withMethodSettingsOf('cacp', {}), method: { name: 'cacp', options }, goal: {} }) as Config;
@@ -172,7 +187,7 @@ describe('what is particular', () => {
     const optionsOf = (agent: ConfigInput['agent']) => {
       const { agent: settings } = configSchema.parse({ model: 'm.onnx', agent });
       const random = new Random(1);
-      const rest = { backend: undefined as never, observationSize: 3, random, options: {}, initialPolicy: [], episodes: 100, steps: 5 };
+      const rest = { backend: undefined as never, observationSize: 3, random, options: {}, initialPolicies: [], episodes: 100, steps: 5 };
       return createEpisodicPpo({ ...rest, settings } as unknown as AgentContext).options;
     };
     expect(optionsOf({})).toMatchObject({ gamma: 1, actorLearningRate: 1e-3, tau: 0.02, noise: { start: 0.35, floor: 0.15 } });

@@ -14,6 +14,16 @@ const TUNING = { tuneSteps: 4, tuneBatch: 64, tuneBatches: 64, tuneRate: 0.01 };
 /** Share of the planned episodes over which ε falls. */
 const EXPLORATION_SHARE = 0.6;
 
+/**
+ * Ours: one threshold for all layers is scored first, and half of the episodes change some four actions of the best policy so far. In a few
+ * dozen episodes ε-greedy exploration found nothing as good as that one threshold (docs/methods/purl.md).
+ */
+const AROUND_BEST = 0.5;
+const CHANGED = 4;
+
+const { initialPolicies: _, ...NUMBERS } = DQN_DEFAULTS;
+const LEARNING = { ...NUMBERS, aroundBest: AROUND_BEST };
+
 function thresholds(options: MethodOptions): number[] {
   const { largestThreshold, thresholdStep } = ownOptions(options, THRESHOLDS);
   if (!(thresholdStep > 0 && largestThreshold >= thresholdStep))
@@ -32,6 +42,7 @@ export const purl: Method = {
   description: 'A double DQN picks each layer’s threshold in standard deviations; smaller weights are masked, and every step is rewarded.',
   source: 'Gupta et al. 2020, Learning to Prune Deep Neural Networks via Reinforcement Learning',
   credit: 'step',
+  startsFromUniform: true,
   space: 'weights',
   bitsBy: 'uniform',
   settings: () => ({ reward: 'purl' }),
@@ -43,13 +54,14 @@ export const purl: Method = {
     const { tuneSteps, tuneBatch, tuneBatches, tuneRate } = ownOptions(method.options, TUNING);
     return { steps: tuneSteps, batch: tuneBatch, batches: tuneBatches, learningRate: tuneRate };
   },
-  options: Object.keys({ ...THRESHOLDS, ...TUNING, ...DQN_DEFAULTS }),
-  createAgent: ({ observationSize, steps, random, options, episodes }) =>
-    new DqnAgent(
-      observationSize,
-      thresholds(options),
-      steps,
-      random,
-      ownOptions(options, { ...DQN_DEFAULTS, explorationEpisodes: Math.max(1, Math.round(EXPLORATION_SHARE * episodes)) }),
-    ),
+  options: Object.keys({ ...THRESHOLDS, ...TUNING, ...LEARNING }),
+  createAgent: ({ observationSize, steps, random, options, episodes, initialPolicies }) =>
+    new DqnAgent(observationSize, thresholds(options), steps, random, {
+      ...ownOptions(options, {
+        ...LEARNING,
+        explorationEpisodes: Math.max(1, Math.round(EXPLORATION_SHARE * episodes)),
+        changedShare: Math.min(1, CHANGED / steps),
+      }),
+      initialPolicies,
+    }),
 };

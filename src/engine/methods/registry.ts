@@ -3,6 +3,7 @@ import { UserError } from '../errors';
 import { amc } from './amc';
 import { randomRatios, randomSearch, uniform } from './baselines';
 import { cacp } from './cacp';
+import { conditionalPpo } from './conditional-ppo';
 import { criterionMethods } from './criteria';
 import { crl } from './crl';
 import { deepCompression } from './deep-compression';
@@ -24,6 +25,7 @@ export const methods: readonly Method[] = [
   n2n,
   rlp,
   cacp,
+  conditionalPpo,
   crl,
   lotteryMdp,
   uniform,

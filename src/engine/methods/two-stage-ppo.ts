@@ -70,11 +70,10 @@ export const episodicPpo: Method = {
 };
 
 /** The improved agent with its schedules over the planned episodes, fitted to the uniform policy. */
-export function createEpisodicPpo(context: AgentContext): PpoAgent {
+export function createEpisodicPpo(context: AgentContext, ofMethod: Partial<PpoOptions> = {}): PpoAgent {
   const own: Partial<PpoOptions> = {
     ...PPO_IMPROVED,
-    initialPolicy: context.initialPolicy,
-    initialOutcome: context.initialOutcome,
+    initialPolicies: context.initialPolicies,
     noise: {
       start: EXPLORATION.start,
       decay: (EXPLORATION.floor / EXPLORATION.start) ** (1 / Math.max(1, EXPLORATION.share * context.episodes)),
@@ -87,7 +86,7 @@ export function createEpisodicPpo(context: AgentContext): PpoAgent {
     screeningStarts: Math.round(0.15 * context.episodes * context.steps),
     gamma: 1,
   };
-  return createAgent(context, { ...own, ...setByConfig(context.settings) });
+  return createAgent(context, { ...own, ...ofMethod, ...setByConfig(context.settings) });
 }
 
 /** Settings that the config gives another value than their general default: they go before the method's own. */

@@ -4,8 +4,8 @@ import type { Candidate, ModelCost, Policy } from '../../protocol/policy';
 import { measuresOf } from '../../protocol/reward/rescore';
 import type { AgentState, Environment, Outcome, Step } from '../agents/agent';
 import type { StageProblem } from '../agents/greedy-agent';
+import type { InitialDecision, InitialPolicy } from '../agents/initial-policy';
 import { RELATIVE_COST } from '../agents/ppo-lagrangian';
-import type { InitialDecision } from '../agents/ppo-options';
 import { methodOfStage } from '../methods/registry';
 import { Random } from '../random';
 import { writeFileAtomic } from './atomic-file';
@@ -34,8 +34,13 @@ export interface StageDefinition {
   readonly measures?: (policy: Policy) => Readonly<Record<string, number>>;
   readonly rewardText: string;
   readonly uniformAction: number;
-  /** One environment for each actor; `evaluate` in them goes through `StageScorer.score`. */
-  makeEnvironment(actor: number, scorer: StageScorer): Environment;
+  /** Where one search serves several targets: the uniform action within each. Absent: there is one target, that of `uniformAction`. */
+  readonly uniformActions?: readonly number[];
+  /**
+   * One environment for each actor; `evaluate` in them goes through `StageScorer.score`.
+   * @param target index of the one target that all of its episodes have; absent: each draws one
+   */
+  makeEnvironment(actor: number, scorer: StageScorer, target?: number): Environment;
   /** Costs of a policy, computed. */
   cost(policy: Policy): ModelCost;
   /** How far a candidate is beyond the goal's limits, as a share of them; 0 where it keeps to all. */
@@ -162,20 +167,20 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
   const wanted = part?.episodes ?? config.search.episodes;
   const environments = Array.from({ length: config.search.actors }, (_, actor) => definition.makeEnvironment(actor, scorer));
   const { steps } = environments[0];
-  const opened = method.startsFromUniform ? 1 : 0;
-  const scoredEpisodes = method.credit === 'step' ? wanted : Math.min(wanted, Math.max(1, limit - opened));
+  const opened = (definition.uniformActions?.length ?? 1) * (method.credit === 'step' ? steps : 1);
+  const opens = method.startsFromUniform === true && opened <= limit;
+  const scoredEpisodes = method.credit === 'step' ? wanted : Math.min(wanted, Math.max(1, limit - (opens ? opened : 0)));
   const plan = { steps, actors: config.search.actors, wanted: scoredEpisodes };
   const most = typeof method.episodes === 'function' ? method.episodes(plan) : (method.episodes ?? Number.POSITIVE_INFINITY);
   const episodes = Math.min(wanted, most);
   const checkpointPath = folder.checkpoint(`${stage}${part ? `-${part.name}` : ''}.json`);
   const saved = folder.readJson<Checkpoint>(checkpointPath);
   // A restored agent began with it in an earlier process.
-  const opening = method.startsFromUniform && !saved ? await playUniform(environments[0], definition.uniformAction) : undefined;
+  const openings = opens && !saved ? await playUniformPolicies(definition, scorer, environments[0]) : [];
   const agent = method.createAgent({
     backend,
     observationSize: environments[0].observationSize,
-    initialPolicy: opening?.decisions ?? [],
-    initialOutcome: opening?.outcome,
+    initialPolicies: openings,
     steps,
     episodes,
     scoredEpisodes,
@@ -203,9 +208,9 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
   const began = performance.now();
   const first = scorer.episode;
   const pending: Array<{ outcome: Outcome; episode: number }> = [];
-  if (opening) {
-    tracker.see(opening.outcome);
-    addCandidate(opening.outcome, 0);
+  for (const { outcome } of openings) {
+    tracker.see(outcome);
+    addCandidate(outcome, 0);
   }
   let end: StageEnd = 'complete';
   try {
@@ -324,8 +329,19 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
   }
 }
 
+type PlayedPolicy = InitialPolicy & { readonly outcome: Outcome };
+
+/** The uniform policy of the stage, or of each of its targets, scored in order. */
+async function playUniformPolicies(definition: StageDefinition, scorer: StageScorer, first: Environment): Promise<PlayedPolicy[]> {
+  if (!definition.uniformActions) return [await playUniform(first, definition.uniformAction)];
+  const played: PlayedPolicy[] = [];
+  for (const [target, action] of definition.uniformActions.entries())
+    played.push(await playUniform(definition.makeEnvironment(0, scorer, target), action));
+  return played;
+}
+
 /** Plays one episode with the same action at every step. */
-async function playUniform(environment: Environment, action: number): Promise<{ decisions: InitialDecision[]; outcome: Outcome }> {
+async function playUniform(environment: Environment, action: number): Promise<PlayedPolicy> {
   const decisions: InitialDecision[] = [];
   let step: Step | undefined = await environment.reset();
   for (;;) {

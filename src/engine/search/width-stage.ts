@@ -44,6 +44,7 @@ export function widthStage({ config, groups, budget, targets, flops, base, cost,
     stage: 'prune',
     rewardText: config.reward.prune,
     uniformAction: uniformRatio(choices, budget),
+    ...(targets.length > 0 && { uniformActions: targets.map((t) => uniformRatio(choices, t)) }),
     rankByAccuracy: budget !== undefined,
     cost,
     problem: {
@@ -54,14 +55,16 @@ export function widthStage({ config, groups, budget, targets, flops, base, cost,
       limited && {
         relativeCost: (policy: Policy, latency?: number) => Math.max(budget?.cost(keptBy(policy)) ?? 0, overLatency(latency)),
       }),
-    makeEnvironment: (actor, scorer) =>
+    makeEnvironment: (actor, scorer, target) =>
       new PruneEnvironment({
         groups,
         cost: budget?.cost ?? (() => 0),
         budget: free ? undefined : budget?.budget,
         observation,
         flops,
-        ...(targets.length > 0 && { drawTarget: () => targets[drawnTarget(config.seed, scorer.episode + actor, targets.length)] }),
+        ...(targets.length > 0 && {
+          drawTarget: () => targets[target ?? drawnTarget(config.seed, scorer.episode + actor, targets.length)],
+        }),
         evaluate: (decisions) =>
           scorer.score(
             `prune:${decisions.map(([g, k]) => `${g}=${k}`).join(',')}`,

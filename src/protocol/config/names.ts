@@ -10,6 +10,7 @@ export const METHOD_NAMES = [
   'n2n',
   'rlp',
   'cacp',
+  'conditional-ppo',
   'crl',
   'lottery-mdp',
   'uniform',
