@@ -18,6 +18,7 @@ import type { SampleLayout } from '../runtime/feeds';
 import { measureLatency } from '../runtime/latency';
 import { Trainer } from '../training/trainer';
 import type { WidthDecision } from './prune-environment';
+import { maskedAfterNoise, type RolloutMasking } from './rollout-masking';
 import { StudentBuilder, type StudentDesign, type StudentTeaching } from './student';
 import type { MaskDecision } from './weight-mask-environment';
 import { type MaskTuning, WeightMaskTrajectory } from './weight-mask-trajectory';
@@ -44,6 +45,8 @@ export interface ActorSetup {
   };
   /** Straight-through fine-tuning before a complete bit policy is scored; absent: none. */
   readonly tuning?: { readonly batches: readonly TuningBatch[]; readonly learningRate: number };
+  /** Variational pruning of complete candidates; absent: none. */
+  readonly variational?: RolloutMasking;
   /** Fine-tuning after each layer that is masked; absent: none. */
   readonly masking?: MaskTuning;
   /** How students are taught; absent: not at all. */
@@ -58,7 +61,13 @@ export interface TuningBatch {
 
 export type ActorTask =
   /** Cut these groups in this order (reconstructing as set up), score the result. */
-  | { readonly kind: 'prune'; readonly decisions: readonly WidthDecision[]; readonly latency?: boolean }
+  | {
+      readonly kind: 'prune';
+      readonly decisions: readonly WidthDecision[];
+      readonly latency?: boolean;
+      /** Mask single weights too, as set up. */
+      readonly masked?: boolean;
+    }
   /** The same, returning the model's bytes instead of scoring it. */
   | { readonly kind: 'build'; readonly decisions: readonly WidthDecision[] }
   /** Mask the weights of these layers in this order, fine-tuning after each as set up; score the result. */
@@ -102,7 +111,10 @@ export class CompressionActor {
     switch (task.kind) {
       case 'prune':
       case 'mask': {
-        const model = await (task.kind === 'mask' ? this.trajectory().at(task.decisions) : this.pruned(task.decisions));
+        const model =
+          task.kind === 'mask'
+            ? await this.trajectory().at(task.decisions)
+            : await this.maskedToo(await this.pruned(task.decisions), task.masked);
         const accuracy = await accuracyOf(model, this.setup.scoring, { threads: 1 });
         if (!task.latency) return { accuracy };
         const [measured] = await measureLatency([modelBytes(model)], this.setup.scoring, 1, { threads: 1 });
@@ -171,6 +183,11 @@ export class CompressionActor {
     this.pruner.reset();
     for (const [group, keep] of decisions) await this.pruner.prune(group, { keep });
     return this.pruner.finished();
+  }
+
+  private maskedToo(model: Model, wanted: boolean | undefined): Promise<Model> | Model {
+    const { variational, calibration } = this.setup;
+    return wanted && variational ? maskedAfterNoise(model, calibration, variational) : model;
   }
 
   private quantizedLayers(bits: Readonly<Record<string, number>>): QuantizedLayer[] {

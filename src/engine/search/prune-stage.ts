@@ -1,6 +1,6 @@
 /** Stage 1: the agent picks each group's prune ratio; the best policy within the goal is built. */
 
-import { absoluteBudget } from '../../protocol/config';
+import { absoluteBudget, type Config } from '../../protocol/config';
 import type { Candidate, ModelCost, Policy } from '../../protocol/policy';
 import { UserError } from '../errors';
 import type { ChannelGroup } from '../graph/channel-group';
@@ -16,12 +16,14 @@ import { writeFileAtomic } from './atomic-file';
 import { channelCost } from './channel-cost';
 import { pruneBudget, widthChoices } from './choices';
 import { type Features, layerFeatures } from './layer-features';
-import { firstSamples } from './prepare';
+import { firstSamples, type Prepared } from './prepare';
 import type { PruneTarget, WidthDecision } from './prune-environment';
+import type { RolloutMasking } from './rollout-masking';
 import type { RunContext } from './run-context';
 import { savedModel } from './saved-model';
 import { type StageResult, searchStage } from './search-stage';
 import { taylorScoresFor } from './taylor-scores';
+import { shortTuningBatches } from './weight-mask-stage';
 import { withoutWide } from './wide-groups';
 import { bestForTargets, keptChannels, type TargetResult, type WidthGroup, widthStage } from './width-stage';
 
@@ -78,6 +80,7 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
     return costWithout(after(kept), removed);
   };
   const scores = await taylorScoresFor(config, prepared);
+  const variational = await rolloutMasking(config, prepared);
   const pool = createActorPool(
     {
       model: modelBytes(model),
@@ -91,6 +94,7 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
         positions: config.pruning.positions,
         seed: config.seed,
       },
+      variational,
     },
     config.search.actors,
     context.threads?.actor,
@@ -111,7 +115,8 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
     flops: (widths) => after(Object.fromEntries(widths.map((w, i) => [ids[i], w]))).macs,
     cost,
     measure: async (decisions, actor) => {
-      const { accuracy, latency } = await pool.run({ kind: 'prune', decisions, latency: needsLatency }, actor);
+      const masked = variational !== undefined && decisions.length === groups.length;
+      const { accuracy, latency } = await pool.run({ kind: 'prune', decisions, latency: needsLatency, masked }, actor);
       return { accuracy: accuracy!, latency };
     },
     keep: async (candidate, path) => {
@@ -143,6 +148,19 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
   } finally {
     await pool.dispose();
   }
+}
+
+/** Variational pruning of candidates, where the config asks for it. @throws UserError where there is nothing to train on */
+async function rolloutMasking(config: Config, prepared: Prepared): Promise<RolloutMasking | undefined> {
+  const { variational: settings } = config.pruning;
+  if (!settings.enabled || settings.rolloutSteps === 0) return undefined;
+  const batches = await shortTuningBatches(config, prepared, settings.rolloutSteps, config.recovery.batch);
+  if (batches.length === 0)
+    throw new UserError(
+      'variational pruning of candidates needs labelled training samples',
+      'Give the data a train part, or set "pruning.variational.rolloutSteps" to 0.',
+    );
+  return { settings, batches, learningRate: config.recovery.learningRate, originalMacs: prepared.costs.macs, seed: config.seed };
 }
 
 /** The chosen policy reconstructed on more samples; the quick form where that does not score better on the search samples. */

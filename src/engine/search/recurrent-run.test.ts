@@ -54,7 +54,7 @@ it('an LSTM goes the whole way: half its units, masks, bits for each weight, a f
     pruning: {
       calibrationImages: 16,
       final: { calibrationImages: 24 },
-      variational: { enabled: true, epochs: 1, retrainEpochs: 1, targetSparsity: 0.2 },
+      variational: { enabled: true, epochs: 1, retrainEpochs: 1, targetSparsity: 0.2, rolloutSteps: 1 },
     },
     quantization: { averageBits: 4, first: any, last: any, steTuning: 1, epochs: 1, activations: 'float' },
     search: { episodes: 2, actors: 1 },

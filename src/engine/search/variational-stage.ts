@@ -5,17 +5,15 @@
 
 import type { BatchPipeline } from '../data/batches';
 import { UserError } from '../errors';
-import { countCosts } from '../graph/costs';
-import { type Layer, quantizableLayers } from '../graph/layers';
+import { quantizableLayers } from '../graph/layers';
 import type { Model } from '../onnx/model';
-import { type AllocationLayer, allocateElements } from '../pruning/element-allocation';
 import { inputRms } from '../pruning/input-rms';
-import { elementScores, selectElements } from '../pruning/variational';
 import { applyMasks } from '../pruning/weight-masks';
 import { Random } from '../random';
 import { accuracyOf } from '../runtime/evaluate';
 import { fitModel } from '../training/fit';
-import { type LayerNoise, noiseSite, trainWithInformationDropout } from '../training/information-dropout';
+import { type LayerNoise, trainWithInformationDropout } from '../training/information-dropout';
+import { ElementMasks, noisyLayers } from './element-masks';
 import { epochCheckpoints, trainingBatches, tuningOptions } from './recover';
 import type { RunContext } from './run-context';
 import { savedModel } from './saved-model';
@@ -49,58 +47,26 @@ async function pruneElements(context: RunContext, model: Model, source: BatchPip
   const { config, prepared, recorder, cores } = context;
   const settings = config.pruning.variational;
   const layers = quantizableLayers(model);
-  const noisy = layers.filter((l) => canTakeNoise(model, l)).map((l) => l.node.outputs[0]);
+  const noisy = noisyLayers(model, layers);
   const before = await accuracyOf(model, prepared.data.search, { threads: cores });
   recorder.phase('recover', settings.epochs + settings.retrainEpochs);
   const trained = await trainedWithNoise(context, model, source, noisy);
   const probability = new Map(trained.noise.map((n) => [n.layer, Float32Array.from(n.dropProbability)]));
   const rms = await inputRms(trained.model, layers, prepared.data.calibration, { threads: cores });
-  const draws = new Random(config.seed).fork('masks');
-
-  const scoresOf = (layer: Layer, weights: Float32Array, dims: readonly number[]) => ({
-    weights,
-    dims,
-    unitAxis: layer.outAxis,
-    inputAxis: layer.inAxis,
-    groups: layer.groups,
-    dropProbability: probability.get(layer.node.outputs[0]) ?? new Float32Array(layer.outChannels),
-    rms: rms.get(layer.name)!,
-    useDropProbability: settings.useDropProbability,
+  const masks = new ElementMasks(trained.model, layers, {
+    settings,
+    dropProbability: probability,
+    rms,
+    originalMacs: prepared.costs.macs,
+    draws: new Random(config.seed).fork('masks'),
   });
-  const sizes = layers.map((l) => trained.model.graph.initializers.get(l.weight)!);
-  const total = sizes.reduce((a, t) => a + t.size, 0);
-  const macs = countCosts(trained.model).macs;
-  /** Masks at a sparsity between 0 and the target, from the weights of the moment. */
-  const masksAt = (share: number, step: number, weightsOf: (l: Layer) => Float32Array): Map<string, Float32Array> => {
-    const sparsity = settings.targetSparsity * share;
-    if (settings.stochastic) {
-      // Each step has draws of its own, so that a resumed run draws the same.
-      const own = draws.fork(`step ${step}`);
-      return new Map(
-        layers.map((l, i) => [
-          l.weight,
-          selectElements({ ...scoresOf(l, weightsOf(l), sizes[i].dims), fraction: sparsity, stochastic: own }),
-        ]),
-      );
-    }
-    const allocation = layers.map(
-      (l, i): AllocationLayer => ({
-        scores: elementScores({ ...scoresOf(l, weightsOf(l), sizes[i].dims), fraction: 0 }),
-        macsPerWeight: l.macs / sizes[i].size,
-      }),
-    );
-    const flops =
-      settings.targetFlops === undefined ? undefined : macs - (macs - Math.min(macs, settings.targetFlops * prepared.costs.macs)) * share;
-    const masks = allocateElements(allocation, { weights: Math.max(layers.length, Math.floor(total * (1 - sparsity))), macs: flops });
-    return new Map(layers.map((l, i) => [l.weight, masks[i]]));
-  };
 
   const epochs = Math.max(1, settings.retrainEpochs);
   const ramp = Math.max(1, Math.round(RAMP * epochs));
   const cubic = (step: number, steps: number): number => 1 - (1 - Math.min(1, step / steps)) ** 3;
   const rampSteps = ramp * source.batchesPerEpoch;
   const every = Math.max(1, Math.floor(source.batchesPerEpoch / 8));
-  const start = masksAt(0, 0, (l) => trained.model.graph.initializers.get(l.weight)!.floats());
+  const start = masks.at(0, 0, (l) => trained.model.graph.initializers.get(l.weight)!.floats());
   const final = new Map(start);
   const retrained = await fitModel(trained.model, source, {
     ...tuningOptions(context, epochs, config.recovery.learningRate),
@@ -112,7 +78,7 @@ async function pruneElements(context: RunContext, model: Model, source: BatchPip
     onStep: (trainer) => {
       const step = trainer.stepCount;
       if (step > rampSteps || (step % every !== 0 && step !== rampSteps)) return;
-      for (const [name, mask] of masksAt(cubic(step, rampSteps), step, (l) => trainer.parameter(l.weight))) {
+      for (const [name, mask] of masks.at(cubic(step, rampSteps), step, (l) => trainer.parameter(l.weight))) {
         trainer.setMask(name, mask);
         final.set(name, mask);
       }
@@ -163,15 +129,4 @@ async function trainedWithNoise(
     return result.model;
   });
   return { model: trained, noise: folder.readJson<SavedNoise[]>(path)! };
-}
-
-function canTakeNoise(model: Model, layer: Layer): boolean {
-  if (layer.kind === 'recurrent') return false;
-  try {
-    noiseSite(model, layer.node.outputs[0]);
-    return true;
-  } catch (e) {
-    if (e instanceof UserError) return false;
-    throw e;
-  }
 }

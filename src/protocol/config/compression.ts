@@ -97,6 +97,11 @@ export const pruningSchema = z
         useDropProbability: z.boolean().default(true).describe('Weigh scores by (1 − p) of the noise; off, for the ablation.'),
         epochs: wholeAtLeast(1).default(2).describe('Epochs of fine-tuning with noise before the masks are chosen.'),
         retrainEpochs: wholeAtLeast(0).default(2).describe('Epochs of retraining with the masks held.'),
+        rolloutSteps: wholeAtLeast(0)
+          .default(0)
+          .describe(
+            'Every complete candidate is masked as well before it is scored, after so many steps with noise, and is trained for as many with the masks held; 0: only the network that is chosen in the end is.',
+          ),
       })
       .prefault({})
       .describe('Variational pruning of single weights. Masks make files smaller, not kernels faster.'),
