@@ -17,6 +17,8 @@ export interface KnownPolicy {
 interface Episode {
   readonly task: string;
   readonly around: boolean;
+  /** Actions asked for so far. More than were seen where all are seen at the end of the episode. */
+  acted: number;
   readonly fractions: number[];
 }
 
@@ -37,10 +39,11 @@ export class BestPolicy {
   action(actor: number, task: string, decide: () => boolean): number | undefined {
     let episode = this.running.get(actor);
     if (!episode) {
-      episode = { task, around: decide() && this.best.has(task), fractions: [] };
+      episode = { task, around: decide() && this.best.has(task), acted: 0, fractions: [] };
       this.running.set(actor, episode);
     }
-    return episode.around ? this.best.get(episode.task)?.fractions[episode.fractions.length] : undefined;
+    const step = episode.acted++;
+    return episode.around ? this.best.get(episode.task)?.fractions[step] : undefined;
   }
 
   /** What was executed; at the end of an episode, whether it is the best now. */

@@ -10,7 +10,7 @@ export const conditionalPpo: Method = {
   source: 'Espalier’s variant of CACP (Liu et al. 2021, Conditional Automated Channel Pruning for Deep Neural Networks)',
   credit: 'episode',
   startsFromUniform: true,
-  settings: (config) => ({ flops: middleTarget(cacpTargets(config)) }),
+  settings: (config) => ({ reward: 'accuracy', flops: middleTarget(cacpTargets(config)) }),
   targets: cacpTargets,
   // Bits have no targets.
   bitsBy: 'episodic-ppo',

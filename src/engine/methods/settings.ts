@@ -14,6 +14,7 @@ import { findMethod } from './registry';
 export function withMethodSettings(config: Config): Config {
   const method = findMethod(config.method.name);
   refuseUnknown(method, config.method.options);
+  refuseRollouts(method, config);
   const own = method.settings?.(config) ?? {};
   const general = configSchema.parse({ model: config.model });
   const pruner = config.method.options['pruner'] === 'config' ? {} : own;
@@ -32,6 +33,15 @@ export function withMethodSettings(config: Config): Config {
       refit: unless(config.pruning.refit, general.pruning.refit, pruner.refit),
     },
   };
+}
+
+/** Other spaces have candidates that are not cut channel by channel. */
+function refuseRollouts({ name, space = 'widths' }: Method, { pruning: { variational } }: Config): void {
+  if (space === 'widths' || !variational.enabled || variational.rolloutSteps === 0) return;
+  throw new UserError(
+    `pruning.variational.rolloutSteps: ${name} does not choose widths, and its candidates are not masked`,
+    'Leave rolloutSteps out: the network that is chosen in the end is masked all the same.',
+  );
 }
 
 /** What nobody reads was meant to do something: a slip of the pen, or another method's option. */

@@ -1,7 +1,7 @@
 /** The parallel actors of a stage: worker threads where a bundle of the thread is at hand, else in this thread. */
 import { Worker } from 'node:worker_threads';
 import { UserError } from '../errors';
-import { type ActorResult, type ActorSetup, type ActorTask, CompressionActor } from './actor';
+import { type ActorResult, type ActorSetup, type ActorTask, CompressionActor, type TuningBatch } from './actor';
 import type { ThreadAnswer, ThreadRequest } from './actor-thread';
 
 export interface ActorPool {
@@ -121,9 +121,12 @@ function shared(setup: ActorSetup): ActorSetup {
     out.set(a);
     return out;
   };
+  const batch = (b: TuningBatch): TuningBatch => ({ ...b, inputs: floats(b.inputs) });
   return {
     ...setup,
     scoring: { ...setup.scoring, inputs: floats(setup.scoring.inputs) },
     calibration: { ...setup.calibration, inputs: floats(setup.calibration.inputs) },
+    ...(setup.masking && { masking: { ...setup.masking, batches: setup.masking.batches.map(batch) } }),
+    ...(setup.variational && { variational: { ...setup.variational, batches: setup.variational.batches.map(batch) } }),
   };
 }

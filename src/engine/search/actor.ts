@@ -115,8 +115,8 @@ export class CompressionActor {
           task.kind === 'mask'
             ? await this.trajectory().at(task.decisions)
             : await this.maskedToo(await this.pruned(task.decisions), task.masked);
-        const accuracy = await accuracyOf(model, this.setup.scoring, { threads: 1 });
-        if (!task.latency) return { accuracy };
+        const accuracy = model ? await accuracyOf(model, this.setup.scoring, { threads: 1 }) : 0;
+        if (!task.latency || !model) return { accuracy };
         const [measured] = await measureLatency([modelBytes(model)], this.setup.scoring, 1, { threads: 1 });
         return { accuracy, latency: measured?.median };
       }
@@ -185,7 +185,7 @@ export class CompressionActor {
     return this.pruner.finished();
   }
 
-  private maskedToo(model: Model, wanted: boolean | undefined): Promise<Model> | Model {
+  private maskedToo(model: Model, wanted: boolean | undefined): Promise<Model | undefined> | Model {
     const { variational, calibration } = this.setup;
     return wanted && variational ? maskedAfterNoise(model, calibration, variational) : model;
   }

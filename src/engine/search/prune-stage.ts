@@ -131,8 +131,10 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
   const decisionsOf = ({ policy }: Candidate): WidthDecision[] =>
     keptChannels(policy, groups).map((kept, i): WidthDecision => [ids[i], kept]);
   try {
-    const result: StageResult = await searchStage(context, definition);
-    const { best } = result;
+    const searched: StageResult = await searchStage(context, definition);
+    const { best } = searched;
+    // With noise, then with the masks held.
+    const result = variational ? { ...searched, trainingSteps: 2 * variational.batches.length * searched.completePolicies } : searched;
     const perTarget = bestForTargets(context.recorder.candidates.values(), targets, groups);
     if (!best) return { ...result, model, policy: { ratios: {}, bits: {} }, targets: perTarget };
     for (const { share, candidate } of perTarget) await definition.keep(candidate, folder.best(`untrained-flops-${share.toFixed(3)}.onnx`));
@@ -157,8 +159,8 @@ async function rolloutMasking(config: Config, prepared: Prepared): Promise<Rollo
   const batches = await shortTuningBatches(config, prepared, settings.rolloutSteps, config.recovery.batch);
   if (batches.length === 0)
     throw new UserError(
-      'variational pruning of candidates needs labelled training samples',
-      'Give the data a train part, or set "pruning.variational.rolloutSteps" to 0.',
+      'variational pruning of candidates needs training samples with class labels',
+      'Set "pruning.variational.rolloutSteps" to 0, or give the data a train part with labels.',
     );
   return { settings, batches, learningRate: config.recovery.learningRate, originalMacs: prepared.costs.macs, seed: config.seed };
 }

@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest';
 import { configSchema } from '../../protocol/config';
 import { normals, tinyGraph, value } from '../graph/passes/testing/same-outputs';
+import { modelBytes } from '../onnx/file';
 import { makeNode } from '../onnx/model';
 import { Random } from '../random';
-import type { TuningBatch } from './actor';
+import { accuracyOf } from '../runtime/evaluate';
+import { CompressionActor, type TuningBatch } from './actor';
 import { maskedAfterNoise, type RolloutMasking } from './rollout-masking';
 
 const normal = normals(5);
@@ -38,7 +40,7 @@ const setup = (targetSparsity: number): RolloutMasking => ({
 });
 
 test.each([0.25, 0.5])('%s of the weights are zero afterwards, the others trained', async (sparsity) => {
-  const masked = await maskedAfterNoise(model, calibration, setup(sparsity));
+  const masked = (await maskedAfterNoise(model, calibration, setup(sparsity)))!;
   const values = WEIGHTS.map((name) => masked.graph.initializers.get(name)!.floats());
   const zeros = values.reduce((sum, w) => sum + w.filter((v) => v === 0).length, 0);
   expect(zeros).toBe(108 - Math.floor(108 * (1 - sparsity)));
@@ -50,5 +52,29 @@ test.each([0.25, 0.5])('%s of the weights are zero afterwards, the others traine
 
 test('the same model gives the same weights again', async () => {
   const [a, b] = [await maskedAfterNoise(model, calibration, setup(0.5)), await maskedAfterNoise(model, calibration, setup(0.5))];
-  for (const name of WEIGHTS) expect(a.graph.initializers.get(name)!.floats()).toEqual(b.graph.initializers.get(name)!.floats());
+  for (const name of WEIGHTS) expect(a!.graph.initializers.get(name)!.floats()).toEqual(b!.graph.initializers.get(name)!.floats());
+});
+
+test('training that diverges at lower rates too gives nothing, so that no candidate gains by it', async () => {
+  expect(await maskedAfterNoise(model, calibration, { ...setup(0.5), learningRate: 1e8 })).toBeUndefined();
+});
+
+test('an actor masks what it is told to, and scores that', async () => {
+  const { inputs, labels } = batches[1];
+  const actor = new CompressionActor({
+    model: modelBytes(model),
+    scoring: { inputs, labels, count: 8, shape: [6] },
+    calibration,
+    pruning: { selection: 'l1', reconstruct: false, positions: 1, seed: 1 },
+    variational: { ...setup(0.9), learningRate: 0.2 },
+  });
+  try {
+    const plain = await actor.run({ kind: 'prune', decisions: [] });
+    const masked = await actor.run({ kind: 'prune', decisions: [], masked: true });
+    const expected = await maskedAfterNoise(model, calibration, { ...setup(0.9), learningRate: 0.2 });
+    expect(masked.accuracy).toBe(await accuracyOf(expected!, { inputs, labels, count: 8, shape: [6] }));
+    expect(masked.accuracy).not.toBe(plain.accuracy);
+  } finally {
+    await actor.dispose();
+  }
 });

@@ -34,8 +34,8 @@ export interface StageDefinition {
   readonly measures?: (policy: Policy) => Readonly<Record<string, number>>;
   readonly rewardText: string;
   readonly uniformAction: number;
-  /** Where one search serves several targets: the uniform action within each. Absent: there is one target, that of `uniformAction`. */
-  readonly uniformActions?: readonly number[];
+  /** Where one search serves several targets: the uniform action within each, the goal's target first. Absent: there is one target. */
+  readonly uniformOfTargets?: ReadonlyArray<{ readonly target: number; readonly action: number }>;
   /**
    * One environment for each actor; `evaluate` in them goes through `StageScorer.score`.
    * @param target index of the one target that all of its episodes have; absent: each draws one
@@ -167,16 +167,16 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
   const wanted = part?.episodes ?? config.search.episodes;
   const environments = Array.from({ length: config.search.actors }, (_, actor) => definition.makeEnvironment(actor, scorer));
   const { steps } = environments[0];
-  const opened = (definition.uniformActions?.length ?? 1) * (method.credit === 'step' ? steps : 1);
-  const opens = method.startsFromUniform === true && opened <= limit;
-  const scoredEpisodes = method.credit === 'step' ? wanted : Math.min(wanted, Math.max(1, limit - (opens ? opened : 0)));
+  const affordable = Math.floor(limit / (method.credit === 'step' ? steps : 1));
+  const opened = method.startsFromUniform ? Math.min(affordable, definition.uniformOfTargets?.length ?? 1) : 0;
+  const scoredEpisodes = method.credit === 'step' ? wanted : Math.min(wanted, Math.max(1, limit - opened));
   const plan = { steps, actors: config.search.actors, wanted: scoredEpisodes };
   const most = typeof method.episodes === 'function' ? method.episodes(plan) : (method.episodes ?? Number.POSITIVE_INFINITY);
   const episodes = Math.min(wanted, most);
   const checkpointPath = folder.checkpoint(`${stage}${part ? `-${part.name}` : ''}.json`);
   const saved = folder.readJson<Checkpoint>(checkpointPath);
   // A restored agent began with it in an earlier process.
-  const openings = opens && !saved ? await playUniformPolicies(definition, scorer, environments[0]) : [];
+  const openings = saved ? [] : await playUniformPolicies(definition, scorer, opened);
   const agent = method.createAgent({
     backend,
     observationSize: environments[0].observationSize,
@@ -272,7 +272,7 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
   for (const p of pending.splice(0)) addCandidate(p.outcome, p.episode);
   // Cut short before the first complete policy: the uniform one keeps the budget all the same.
   if (!best()) {
-    const { outcome } = await playUniform(environments[0], definition.uniformAction);
+    const [{ outcome }] = await playUniformPolicies(definition, scorer, 1);
     tracker.see(outcome);
     addCandidate(outcome, scorer.episode, 'uniform');
   }
@@ -331,11 +331,11 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
 
 type PlayedPolicy = InitialPolicy & { readonly outcome: Outcome };
 
-/** The uniform policy of the stage, or of each of its targets, scored in order. */
-async function playUniformPolicies(definition: StageDefinition, scorer: StageScorer, first: Environment): Promise<PlayedPolicy[]> {
-  if (!definition.uniformActions) return [await playUniform(first, definition.uniformAction)];
+/** The uniform policy of the stage, or of its first `count` targets, scored in order. */
+async function playUniformPolicies(definition: StageDefinition, scorer: StageScorer, count: number): Promise<PlayedPolicy[]> {
+  const { uniformOfTargets = [{ target: undefined, action: definition.uniformAction }] } = definition;
   const played: PlayedPolicy[] = [];
-  for (const [target, action] of definition.uniformActions.entries())
+  for (const { target, action } of uniformOfTargets.slice(0, count))
     played.push(await playUniform(definition.makeEnvironment(0, scorer, target), action));
   return played;
 }

@@ -4,6 +4,7 @@ import { overrideFor } from '../../protocol/layer-overrides';
 import { UserError } from '../errors';
 import type { ChannelGroup } from '../graph/channel-group';
 import type { CostAfter, ModelCosts } from '../graph/costs';
+import { findMethod } from '../methods/registry';
 import type { WidthChoices } from './budget';
 import { groupNames, pruneBudget, uniformRatio } from './choices';
 import type { RunContext } from './run-context';
@@ -65,12 +66,15 @@ export function withoutWide(
 /** Share of their channels that the others may lose in place of the wide ones: beyond it, more is lost there than is won. */
 const MOST_OF_OTHERS = 0.6;
 
-/** Whether the goal can be kept by these groups alone, at a ratio that leaves them something. */
+/** Whether the goal, and every target of the search, can be kept by these groups alone, at a ratio that leaves them something. */
 function isReachable(config: Config, costs: ModelCosts, after: CostAfter, open: readonly OpenGroup[]): boolean {
   const choices = open.map((g) => g.choices);
   const ids = open.map((g) => g.group.id);
+  // Where one search serves several targets, the smallest must be within reach too.
+  const targets = findMethod(config.method.name).targets?.(config) ?? [];
+  const goal = targets.length > 0 ? { ...config.goal, flops: Math.min(...targets) } : config.goal;
   try {
-    const budget = pruneBudget(ids, choices, costs, after, config, config.stages.quantize);
+    const budget = pruneBudget(ids, choices, costs, after, { ...config, goal }, config.stages.quantize);
     return uniformRatio(choices, budget) <= MOST_OF_OTHERS;
   } catch (e) {
     if (e instanceof UserError) return false;

@@ -1,5 +1,5 @@
 /** Stage 1 as `searchStage` sees it, whatever measures the policies: widths of groups, their budget, and what the method makes of both. */
-import type { Config } from '../../protocol/config';
+import { absoluteBudget, type Config } from '../../protocol/config';
 import type { Candidate, ModelCost, Policy } from '../../protocol/policy';
 import { findMethod } from '../methods/registry';
 import { Random } from '../random';
@@ -40,11 +40,12 @@ export function widthStage({ config, groups, budget, targets, flops, base, cost,
     config.goal.latency === undefined || milliseconds === undefined ? 0 : milliseconds / config.goal.latency;
   const limited = budget !== undefined || config.goal.latency !== undefined;
   const free = bounds === 'free';
+  const uniformOf = (t: PruneTarget) => ({ target: targets.indexOf(t), action: uniformRatio(choices, t) });
   return {
     stage: 'prune',
     rewardText: config.reward.prune,
     uniformAction: uniformRatio(choices, budget),
-    ...(targets.length > 0 && { uniformActions: targets.map((t) => uniformRatio(choices, t)) }),
+    ...(targets.length > 0 && { uniformOfTargets: goalFirst(config, targets, flops(choices.map((c) => c.channels))).map(uniformOf) }),
     rankByAccuracy: budget !== undefined,
     cost,
     problem: {
@@ -89,6 +90,13 @@ const policyOf = (decisions: readonly WidthDecision[], groups: readonly WidthGro
   ratios: Object.fromEntries(decisions.map(([id, kept], i) => [id, ratioOf(kept, groups[i].choices.channels)])),
   bits: {},
 });
+
+/** The targets, that of `goal.flops` before the others. @param macs of the whole model */
+function goalFirst({ goal }: Config, targets: readonly PruneTarget[], macs: number): PruneTarget[] {
+  const share = goal.flops === undefined ? undefined : absoluteBudget(goal.flops, macs) / macs;
+  const isGoal = (t: PruneTarget): boolean => share !== undefined && Math.abs(t.share - share) < 1e-9;
+  return [...targets.filter(isGoal), ...targets.filter((t) => !isGoal(t))];
+}
 
 /**
  * Which of `count` targets an episode has: each block of `count` episodes draws every target once, in an order of its own.

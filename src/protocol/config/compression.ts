@@ -100,7 +100,7 @@ export const pruningSchema = z
         rolloutSteps: wholeAtLeast(0)
           .default(0)
           .describe(
-            'Every complete candidate is masked as well before it is scored, after so many steps with noise, and is trained for as many with the masks held; 0: only the network that is chosen in the end is.',
+            'Where it is enabled and the method chooses widths, every complete candidate is masked as well before it is scored, after so many steps with noise, and is trained for as many with the masks held; 0: only the network that is chosen in the end is.',
           ),
       })
       .prefault({})
