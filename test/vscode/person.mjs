@@ -1,10 +1,10 @@
 /** The extension as a person uses it: click the lens, follow the run in the panel, click a Pareto point, export. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { personAtWindow } from './person-at-window.mjs';
 import { fakePython } from './prepare.mjs';
-import { webview } from './window.mjs';
+import { acceptExport, webview } from './window.mjs';
 
 const PATIENCE = 120_000;
 
@@ -41,17 +41,7 @@ export function useAsPerson({ development, home }) {
       note(`clicked a Pareto point: ${described}`);
 
       await panel.locator('vscode-button', { hasText: 'Export this one' }).click({ timeout: PATIENCE });
-      // The dialog offers a name beside the model, once it has looked at the folder.
-      const file = join(folder, 'net-compressed.onnx');
-      await page.waitForFunction(
-        (wanted) => [...document.querySelectorAll('.quick-input-widget input')].some(({ value }) => value === wanted),
-        file,
-        { timeout: PATIENCE },
-      );
-      await page.keyboard.press('Enter');
-      // Beside the file there is the code that loads it.
-      await page.locator('.tab', { hasText: 'load net-compressed.onnx.md' }).waitFor({ timeout: PATIENCE });
-      assert.ok(existsSync(file), 'the export is on disk');
+      await acceptExport(page, join(folder, 'net-compressed.onnx'), PATIENCE);
       note('exported');
 
       // The code lies over the panel, whose view is gone while it is hidden: what was chosen is there again.

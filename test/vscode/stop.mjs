@@ -1,9 +1,8 @@
 /** Pause, Resume and Stop, as a person presses them in the panel; then the best so far is exported from the offer. */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { personAtWindow } from './person-at-window.mjs';
-import { notification, webview } from './window.mjs';
+import { acceptExport, notification, webview } from './window.mjs';
 
 const PATIENCE = 90_000;
 
@@ -38,15 +37,7 @@ export function pauseAndStop({ development }) {
 
     const offer = await notification(page, 'small is stopped. Its best so far:', PATIENCE);
     await offer.locator('.monaco-button', { hasText: 'Export…' }).click({ timeout: PATIENCE });
-    const file = join(folder, 'small-compressed.onnx');
-    await page.waitForFunction(
-      (wanted) => [...document.querySelectorAll('.quick-input-widget input')].some(({ value }) => value === wanted),
-      file,
-      { timeout: PATIENCE },
-    );
-    await page.keyboard.press('Enter');
-    await page.locator('.tab', { hasText: 'load small-compressed.onnx.md' }).waitFor({ timeout: PATIENCE });
-    assert.ok(existsSync(file), 'the export is on disk');
+    await acceptExport(page, join(folder, 'small-compressed.onnx'), PATIENCE);
     note('its best so far is exported');
 
     await page.locator('.activitybar .action-label[aria-label="Espalier"]').click({ timeout: PATIENCE });

@@ -1,6 +1,8 @@
 /** A VS Code window in headless Chromium, over a server of server.mjs. */
+import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { basename } from 'node:path';
 import { format } from 'node:util';
 
 // The browser and its driver belong to test/browser, which is installed by itself.
@@ -100,4 +102,16 @@ export async function chooseCommand(page, title, patience) {
       await page.keyboard.press('Escape');
     }
   }
+}
+
+/** Takes the name that an export's dialog offers, once it offers it (it looks at the folder first), and waits for the code that loads the file. */
+export async function acceptExport(page, file, patience) {
+  await page.waitForFunction(
+    (wanted) => [...document.querySelectorAll('.quick-input-widget input')].some(({ value }) => value === wanted),
+    file,
+    { timeout: patience },
+  );
+  await page.keyboard.press('Enter');
+  await page.locator('.tab', { hasText: `load ${basename(file)}.md` }).waitFor({ timeout: patience });
+  assert.ok(existsSync(file), 'the export is on disk');
 }

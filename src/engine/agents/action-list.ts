@@ -18,10 +18,11 @@ export class ActionList {
     return inside.length > 0 ? inside : [this.nearest((low + high) / 2)];
   }
 
-  /** Index of the action nearest to a value, which an environment may have rounded or cut to bounds; the first one on a tie. */
-  nearest(value: number): number {
-    let nearest = 0;
-    for (let i = 1; i < this.values.length; i++) if (Math.abs(this.values[i] - value) < Math.abs(this.values[nearest] - value)) nearest = i;
-    return nearest;
+  /**
+   * Index of the action nearest to a value, which an environment may have rounded or cut to bounds; the first one on a tie.
+   * @param among indices to choose from; default all
+   */
+  nearest(value: number, among: readonly number[] = [...this.values.keys()]): number {
+    return among.reduce((a, i) => (Math.abs(this.values[i] - value) < Math.abs(this.values[a] - value) ? i : a), among[0]);
   }
 }

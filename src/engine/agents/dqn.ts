@@ -116,8 +116,7 @@ export class DqnAgent implements Agent {
     const open = this.actions.within(bounds);
     const near = deterministic ? undefined : this.nearBest(actor);
     if (near !== undefined) {
-      const value = fromFraction(near, bounds);
-      const index = open.reduce((a, i) => (this.distance(i, value) < this.distance(a, value) ? i : a), open[0]);
+      const index = this.actions.nearest(fromFraction(near, bounds), open);
       return { value: clip(this.actions.values[index], bounds.low, bounds.high), logProbability: 0 };
     }
     // Both draws are made in any case, so that what follows does not depend on which one was needed.
@@ -136,10 +135,6 @@ export class DqnAgent implements Agent {
     const known = this.best.action(actor, TASK, () => this.random.uniform() < aroundBest);
     if (known === undefined || this.random.uniform() >= changedShare) return known;
     return truncatedNormal(this.random, known, CHANGE, 0, 1);
-  }
-
-  private distance(index: number, value: number): number {
-    return Math.abs(this.actions.values[index] - value);
   }
 
   /** @throws UserError when the reward or the observation is not a finite number. */

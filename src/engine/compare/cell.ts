@@ -1,7 +1,7 @@
 /** One cell of a comparison: a method with one seed, as a run of its own, and what is read off its journal and its end. */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Config } from '../../protocol/config';
+import { type Config, configSchema } from '../../protocol/config';
 import type { Candidate, ModelCost } from '../../protocol/policy';
 import type { RunEvent } from '../../protocol/run-events';
 import { UserError } from '../errors';
@@ -124,7 +124,9 @@ function runOf(folder: string): RunFolder | undefined {
 }
 
 function checkSame(run: RunFolder, config: Config): void {
-  const stored = run.readJson<{ config: Config }>(run.config)?.config;
+  const written = run.readJson<{ config: unknown }>(run.config)?.config;
+  // What a config could not say yet when the run was begun has its default.
+  const stored = configSchema.safeParse(written).data;
   const plain = (c: Config | undefined): string => canonical(c && { ...c, model: '', output: { ...c.output, folder: '' } });
   if (plain(stored) !== plain(withMethodSettings(config))) {
     throw new UserError(

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -87,6 +87,17 @@ test('a comparison that was stopped goes on with the cell under way, and ends as
   expect(types).toContain('resumed');
   const figures = (r: CellResult) => ({ accuracy: r.accuracy, flops: r.flops, curve: r.curve, front: r.front, scorings: r.scorings });
   expect(results.map(figures)).toEqual(alone.results.map(figures));
+}, 180_000);
+
+test('a cell is kept when configs have a field that they did not have when it was run', async () => {
+  const one = { methods: ['uniform'], seeds: [1], folder, out: join(folder, 'older') };
+  const { results } = await compareMethods(config, one);
+  const file = join(results[0].run, 'config.json');
+  const stored = JSON.parse(readFileSync(file, 'utf8'));
+  delete stored.config.pruning.variational;
+  writeFileSync(file, JSON.stringify(stored));
+  const again = await compareMethods(config, one);
+  expect(again.results).toEqual(results);
 }, 180_000);
 
 test('what cannot run is a line of the report; other settings in the same folder are refused', async () => {

@@ -226,6 +226,13 @@ describe('what is particular', () => {
 });
 
 describe('settings that belong to a method', () => {
+  test('masking within rollouts is for methods that choose widths', () => {
+    const config = (name: string, enabled = true) =>
+      configSchema.parse({ model: 'm.onnx', method: name, pruning: { variational: { enabled, rolloutSteps: 3 } } });
+    expect(() => withMethodSettings(config('purl'))).toThrow('rolloutSteps: purl does not choose widths');
+    for (const fine of [config('episodic-ppo'), config('purl', false)]) expect(() => withMethodSettings(fine)).not.toThrow();
+  });
+
   test('take the place of defaults, not of what the config says', () => {
     const amc = withMethodSettingsOf('amc', {});
     expect(amc.pruning).toMatchObject({ selection: 'l1', refit: false });

@@ -126,6 +126,7 @@ function shared(setup: ActorSetup): ActorSetup {
     ...setup,
     scoring: { ...setup.scoring, inputs: floats(setup.scoring.inputs) },
     calibration: { ...setup.calibration, inputs: floats(setup.calibration.inputs) },
+    ...(setup.tuning && { tuning: { ...setup.tuning, batches: setup.tuning.batches.map(batch) } }),
     ...(setup.masking && { masking: { ...setup.masking, batches: setup.masking.batches.map(batch) } }),
     ...(setup.variational && { variational: { ...setup.variational, batches: setup.variational.batches.map(batch) } }),
   };

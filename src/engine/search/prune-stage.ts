@@ -22,8 +22,8 @@ import type { RolloutMasking } from './rollout-masking';
 import type { RunContext } from './run-context';
 import { savedModel } from './saved-model';
 import { type StageResult, searchStage } from './search-stage';
+import { shortTuningBatches } from './short-tuning-batches';
 import { taylorScoresFor } from './taylor-scores';
-import { shortTuningBatches } from './weight-mask-stage';
 import { withoutWide } from './wide-groups';
 import { bestForTargets, keptChannels, type TargetResult, type WidthGroup, widthStage } from './width-stage';
 

@@ -45,7 +45,7 @@ export async function maskedAfterNoise(
     momentum: 0.9,
     weightDecay: 0,
     threads: 1,
-    // It begins anew at a lower rate, which is nobody's business.
+    // It begins anew at a lower rate; a warning for every candidate would say nothing that its score does not.
     onDiverged: () => {},
   };
   const random = new Random(seed);

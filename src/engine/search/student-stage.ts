@@ -25,8 +25,8 @@ import type { PruneStageResult } from './prune-stage';
 import type { RunContext } from './run-context';
 import { savedModel } from './saved-model';
 import { type StageDefinition, type StageResult, searchStage } from './search-stage';
+import { shortTuningBatches } from './short-tuning-batches';
 import type { StudentDesign, StudentTeaching } from './student';
-import { shortTuningBatches } from './weight-mask-stage';
 import { keptChannels, type WidthGroup, type WidthStageParts, widthStage } from './width-stage';
 
 /** What narrowing decides once it is known which parts are gone. */

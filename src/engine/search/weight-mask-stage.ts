@@ -1,12 +1,9 @@
 /** Stage 1 for methods that mask single weights: the agent picks each layer's sparsity; the best policy within the goal is built. */
 import { absoluteBudget, type Config } from '../../protocol/config';
 import type { Candidate, ModelCost, Policy } from '../../protocol/policy';
-import { BatchPipeline } from '../data/batches';
 import { UserError } from '../errors';
 import { findMethod } from '../methods/registry';
 import { modelBytes, parseModel, saveModel } from '../onnx/file';
-import { Random } from '../random';
-import type { TuningBatch } from './actor';
 import { type ActorSetup, CompressionActor } from './actor';
 import { createActorPool } from './actor-pool';
 import { writeFileAtomic } from './atomic-file';
@@ -16,6 +13,7 @@ import type { PruneStageResult } from './prune-stage';
 import type { RunContext } from './run-context';
 import { savedModel } from './saved-model';
 import { type StageDefinition, searchStage } from './search-stage';
+import { shortTuningBatches } from './short-tuning-batches';
 import { type MaskBudget, type MaskDecision, WeightMaskEnvironment } from './weight-mask-environment';
 import { type MaskLevel, maskedCost, maskLayers } from './weight-mask-layers';
 
@@ -204,29 +202,4 @@ async function maskActorSetup(config: Config, prepared: Prepared): Promise<Actor
     pruning: { selection: 'l1', reconstruct: false, positions: 1, seed: config.seed },
     ...(settings && batches.length > 0 && { masking: { batches, steps: settings.steps, learningRate: settings.learningRate } }),
   };
-}
-
-/**
- * The first batches of the training samples in an order of their own, kept in memory, so that every candidate is fine-tuned on the same
- * ones. Empty where there is nothing labelled to train on.
- */
-export async function shortTuningBatches(config: Config, prepared: Prepared, count: number, batch: number): Promise<TuningBatch[]> {
-  const { train, normalization, augmentation } = prepared.data;
-  if (!train?.dataset.labels || train.rows.length < 2) return [];
-  const size = Math.min(batch, train.rows.length);
-  const random = new Random(config.seed).fork('short tuning');
-  const pipeline = new BatchPipeline(train, { batch: size, normalization, augmentation, shuffle: true, random });
-  const batches: TuningBatch[] = [];
-  try {
-    for (let epoch = 0; batches.length < count; epoch++) {
-      for await (const b of pipeline.batches(epoch)) {
-        if (b.count !== size) continue;
-        batches.push({ inputs: b.inputs.slice(), labels: b.labels!.slice() });
-        if (batches.length >= count) break;
-      }
-    }
-    return batches;
-  } finally {
-    await pipeline.close();
-  }
 }
