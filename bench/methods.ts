@@ -2,7 +2,8 @@
  * All methods beside each other at equal numbers of candidate scorings, without training after the search: ResNet-20 on CIFAR-10 at half
  * its FLOPs, LeNet-5 on MNIST at a tenth of its parameters, ResNet-56 at half its FLOPs (four methods). Cells that are done are kept in
  * `--out`, so the command fills what is missing and may be stopped at any time; it writes the tables to `docs/comparison.md` beside the
- * bundle's folder. `--quick`: fewer methods, seeds and scorings, under half an hour on two cores.
+ * bundle's folder. `--quick`: fewer methods, seeds and scorings, under half an hour on two cores. `--scorings`, `--seeds`, `--nets` and
+ * `--methods` choose by hand; `--few-images` reconstructs on as few images as `--quick` does.
  *
  * Methods that choose widths all have the reward `accuracy` (the budget bounds what they may do); those that hold weights at zero, decide
  * filter by filter or take layers out have their papers' rewards and train their candidates, which the table says.
@@ -27,7 +28,7 @@ const QUICK = [...FEW, 'evolutionary', 'l1'];
 /** Options that say where things are, not what is measured. */
 const PLACES: ReadonlySet<string> = new Set(['data', 'out', 'docs', 'json']);
 /** Reconstruction takes most of a cell's time where there are few scorings. */
-const QUICK_PRUNING = { calibrationImages: 500, final: { calibrationImages: 2000 } };
+const FEW_IMAGES = { calibrationImages: 500, final: { calibrationImages: 2000 } };
 
 interface Net {
   readonly name: string;
@@ -77,6 +78,7 @@ function nets(data: string, work: string): Net[] {
 export async function run(args: BenchArguments): Promise<void> {
   const data = dataFolder(args);
   const quick = args.options['quick'] === 'true';
+  const fewImages = quick || args.options['few-images'] === 'true';
   const out = resolve(args.options['out'] ?? join('.espalier', quick ? 'bench-methods-quick' : 'bench-methods'));
   const seeds = Array.from({ length: Number(args.options['seeds'] ?? (quick ? 2 : 3)) }, (_, i) => i + 1);
   mkdirSync(out, { recursive: true });
@@ -96,7 +98,7 @@ export async function run(args: BenchArguments): Promise<void> {
       if (own.length === 0) continue;
       const config = configSchema.parse({
         ...net.config,
-        ...(quick && { pruning: { ...net.config.pruning, ...QUICK_PRUNING } }),
+        pruning: { ...net.config.pruning, ...(fewImages && FEW_IMAGES) },
         ...(part === 'widths' && { reward: 'accuracy' }),
         stages: { prune: true, quantize: false },
         search: { scorings, actors: 2 },
@@ -118,7 +120,7 @@ export async function run(args: BenchArguments): Promise<void> {
     if (results.length > 0) writeFileSync(join(out, `${net.name}.svg`), frontsChart(results));
   }
   const docs = args.options['docs'] ?? join(__dirname, '..', 'docs', 'comparison.md');
-  if (docs !== 'none') writeFileSync(docs, page(args, quick, sections));
+  if (docs !== 'none') writeFileSync(docs, page(args, { quick, fewImages }, sections));
   note(`cells and charts: ${out}`);
 }
 
@@ -164,15 +166,19 @@ function section(net: Net, scorings: number, results: readonly CellResult[], fai
   ];
 }
 
-function page(args: BenchArguments, quick: boolean, sections: readonly string[]): string {
+function page(
+  args: BenchArguments,
+  { quick, fewImages }: { readonly quick: boolean; readonly fewImages: boolean },
+  sections: readonly string[],
+): string {
   const flags = Object.entries(args.options).flatMap(([key, value]) =>
-    key === 'quick' ? [' --quick'] : PLACES.has(key) ? [] : [` --${key} ${value}`],
+    PLACES.has(key) ? [] : [value === 'true' ? ` --${key}` : ` --${key} ${value}`],
   );
   const { cpu, cores, platform, architecture } = thisMachine();
   return [
     '# Methods compared',
     '',
-    `Written by \`npm run bench -- methods --data DIR${flags.join('')}\`${quick ? ', a subset of methods, seeds and scorings, reconstructed on fewer images' : ''}. Every method gets the same number of candidate scorings (partial policies included) on the same samples; nothing is trained after the search. Median over seeds, lowest and highest in brackets; MACs and parameters count what is not zero. "Goal met": in how many seeds; those that met it come first. "Better than": in how many seeds it met the goal and was more accurate with the same seed, or the other missed the goal. Methods with training steps train their candidates before they score them, which the others do not.`,
+    `Written by \`npm run bench -- methods --data DIR${flags.join('')}\`${quick ? ', a subset of methods, seeds and scorings' : ''}${fewImages ? `; layers reconstructed on ${FEW_IMAGES.calibrationImages} images, those of the chosen networks on ${FEW_IMAGES.final.calibrationImages}` : ''}. Every method gets the same number of candidate scorings (partial policies included) on the same samples; nothing is trained after the search. Median over seeds, lowest and highest in brackets; MACs and parameters count what is not zero. "Goal met": in how many seeds; those that met it come first. "Better than": in how many seeds it met the goal and was more accurate with the same seed, or the other missed the goal. Methods with training steps train their candidates before they score them, which the others do not.`,
     '',
     ...sections,
     `${cpu}, ${cores} cores, ${platform} ${architecture}; Node ${process.versions.node}.`,

@@ -1,23 +1,26 @@
 import { expect, test } from 'vitest';
 import type { Outcome, Transition } from './agent';
-import { BestPolicy } from './best-policy';
+import { BestPolicy, type Guide } from './best-policy';
 
 const accuracy = (outcome: Outcome): number => outcome.accuracy;
 const scored = (value: number, flops = 1): Outcome => ({ accuracy: value, flops }) as Outcome;
 
+/** What to explore around; undefined where nothing is. */
+const near = (guide: Guide | undefined): number | undefined => (guide && 'around' in guide ? guide.around : undefined);
+
 /** Two steps of one actor, actions within [0, 2]. */
 function episode(best: BestPolicy, actions: readonly [number, number], outcome: Outcome, reward = accuracy): void {
   actions.forEach((action, i) => {
-    best.action(0, '', () => false);
+    best.guide(0, '', () => false);
     const transition = { actor: 0, action, bounds: { low: 0, high: 2 }, outcome, done: i === 1 };
     best.see(transition as Transition, reward);
   });
 }
 
 const around = (best: BestPolicy, actor = 1): (number | undefined)[] => {
-  const first = best.action(actor, '', () => true);
+  const first = near(best.guide(actor, '', () => true));
   best.see({ actor, action: 0, bounds: { low: 0, high: 2 }, outcome: scored(0), done: false } as Transition, accuracy);
-  const second = best.action(actor, '', () => true);
+  const second = near(best.guide(actor, '', () => true));
   best.see({ actor, action: 0, bounds: { low: 0, high: 2 }, outcome: scored(0), done: true } as Transition, accuracy);
   return [first, second];
 };
@@ -48,8 +51,8 @@ test('it is asked once an episode whether to explore around the best, and is kep
   const best = new BestPolicy([['', { fractions: [0.9, 0.8], outcome: scored(0.75) }]]);
   let asked = 0;
   const ask = (): boolean => asked++ < 0;
-  expect(best.action(3, '', ask)).toBeUndefined();
-  expect(best.action(3, '', ask)).toBeUndefined();
+  expect(best.guide(3, '', ask)).toBeUndefined();
+  expect(best.guide(3, '', ask)).toBeUndefined();
   expect(asked).toBe(1);
   const other = new BestPolicy();
   other.restore(JSON.parse(JSON.stringify(best.state())));
@@ -59,7 +62,7 @@ test('it is asked once an episode whether to explore around the best, and is kep
 test('each task has a best policy of its own', () => {
   const best = new BestPolicy();
   const play = (task: string, action: number, accuracy: number): void => {
-    best.action(0, task, () => false);
+    best.guide(0, task, () => false);
     best.see({ actor: 0, action, bounds: { low: 0, high: 1 }, outcome: scored(accuracy), done: true } as Transition, (o) => o.accuracy);
   };
   // Whatever is done for task b is worth less than for task a.
@@ -67,25 +70,52 @@ test('each task has a best policy of its own', () => {
   play('a', 0.4, 0.3);
   play('b', 0.1, 0.2);
   play('b', 0.6, 0.1);
-  expect([best.action(1, 'a', () => true), best.action(2, 'b', () => true), best.action(3, 'c', () => true)]).toEqual([
-    0.9,
-    0.1,
-    undefined,
-  ]);
+  const of = (actor: number, task: string): number | undefined => near(best.guide(actor, task, () => true));
+  expect([of(1, 'a'), of(2, 'b'), of(3, 'c')]).toEqual([0.9, 0.1, undefined]);
 });
 
 test('a state within an episode goes on where it was', () => {
   const best = new BestPolicy([['t', { fractions: [0.9, 0.8], outcome: scored(0.75) }]]);
   const step = { actor: 0, action: 1, bounds: { low: 0, high: 2 }, outcome: scored(0.9), done: false } as Transition;
-  best.action(0, 't', () => true);
+  best.guide(0, 't', () => true);
   best.see(step, accuracy);
   const other = new BestPolicy();
   other.restore(JSON.parse(JSON.stringify(best.state())));
   for (const b of [best, other]) {
-    expect(b.action(0, 't', () => false)).toBe(0.8);
+    expect(near(b.guide(0, 't', () => false))).toBe(0.8);
     b.see({ ...step, done: true }, accuracy);
-    b.action(0, 't', () => true);
+    b.guide(0, 't', () => true);
     b.see(step, accuracy);
-    expect(b.action(0, 't', () => false)).toBe(0.5);
+    expect(near(b.guide(0, 't', () => false))).toBe(0.5);
+  }
+});
+
+test('a proposed policy is tried once, exactly, by the next episode of its task; what is found so is no find of the agent', () => {
+  const best = new BestPolicy();
+  const step = { actor: 0, bounds: { low: 0, high: 2 }, outcome: scored(0.9) };
+  best.propose('t', [9, 9]);
+  best.propose('t', [0.5, 1.5]);
+  const ask = (): boolean => {
+    throw new Error('asked');
+  };
+  expect(best.guide(1, 'other', () => true)).toBeUndefined();
+  expect(best.guide(0, 't', ask)).toEqual({ exactly: 0.5 });
+  expect(best.see({ ...step, action: 0.5, done: false } as Transition, accuracy)).toBeUndefined();
+  const other = new BestPolicy();
+  other.restore(JSON.parse(JSON.stringify(best.state())));
+  for (const b of [best, other]) {
+    expect(b.guide(0, 't', ask)).toEqual({ exactly: 1.5 });
+    // It is the best now, but nothing to propose to others.
+    expect(b.see({ ...step, action: 1.5, done: true } as Transition, accuracy)).toBeUndefined();
+    expect(b.guide(0, 't', () => true)).toEqual({ around: 0.25 });
+    b.see({ ...step, action: 1, outcome: scored(0.95), done: false } as Transition, accuracy);
+    b.guide(0, 't', () => true);
+    const found = b.see({ ...step, action: 2, outcome: scored(0.95), done: true } as Transition, accuracy);
+    expect(found).toEqual({ task: 't', actions: [1, 2] });
+    // A worse one is no find.
+    b.guide(0, 't', () => false);
+    b.see({ ...step, action: 1, outcome: scored(0.2), done: false } as Transition, accuracy);
+    b.guide(0, 't', () => false);
+    expect(b.see({ ...step, action: 2, outcome: scored(0.2), done: true } as Transition, accuracy)).toBeUndefined();
   }
 });

@@ -1,7 +1,7 @@
 /**
  * The best policy that an agent has acted out for each of its tasks (most have one), as fractions of the ranges that its actions had, and
  * which episodes explore around it. In a short search a network that learns from a few hundred transitions lags behind what is already
- * known to be good.
+ * known to be good. What is good for one task can be proposed for another, which then tries it once.
  */
 import type { AgentState, Outcome, RewardFunction, Transition } from './agent';
 import { finiteReward } from './checks';
@@ -14,16 +14,31 @@ export interface KnownPolicy {
   readonly outcome: Outcome;
 }
 
+/** A whole policy of a task: an action for each step. */
+export interface FoundPolicy {
+  readonly task: string;
+  readonly actions: readonly number[];
+}
+
+/** Where an episode takes its next action from: a fraction of the step's range to explore around, or an action to execute as it is. */
+export type Guide = { readonly around: number } | { readonly exactly: number };
+
 interface Episode {
   readonly task: string;
   readonly around: boolean;
+  /** The proposed policy that this episode tries; absent: none. */
+  readonly proposed?: readonly number[];
   /** Actions asked for so far. More than were seen where all are seen at the end of the episode. */
   acted: number;
+  /** What was executed, as fractions of the ranges and as it is. */
   readonly fractions: number[];
+  readonly actions: number[];
 }
 
 export class BestPolicy {
   private readonly running = new Map<number, Episode>();
+  /** Policies that no episode has tried yet, by task. */
+  private readonly proposals = new Map<string, readonly number[]>();
   private readonly best: Map<string, KnownPolicy>;
 
   /** @param known policies that are known beforehand, by task */
@@ -31,45 +46,74 @@ export class BestPolicy {
     this.best = new Map(known);
   }
 
+  /** The next episode of that task tries this policy, in place of an earlier one that none has tried. @param actions one for each step */
+  propose(task: string, actions: readonly number[]): void {
+    this.proposals.set(task, actions);
+  }
+
   /**
-   * The best policy's action at the step an actor is at, where its episode explores around it.
+   * What guides the step an actor is at: the proposed policy that its episode tries, or the best one where it explores around that.
    * @param task of the episode, read at its first step
-   * @param decide whether it does, asked at the first step of an episode
+   * @param decide whether it explores around the best policy, asked at the first step of an episode that tries none
    */
-  action(actor: number, task: string, decide: () => boolean): number | undefined {
+  guide(actor: number, task: string, decide: () => boolean): Guide | undefined {
     let episode = this.running.get(actor);
     if (!episode) {
-      episode = { task, around: decide() && this.best.has(task), acted: 0, fractions: [] };
+      const proposed = this.proposals.get(task);
+      this.proposals.delete(task);
+      const around = proposed === undefined && decide() && this.best.has(task);
+      episode = { task, around, ...(proposed && { proposed }), acted: 0, fractions: [], actions: [] };
       this.running.set(actor, episode);
     }
     const step = episode.acted++;
-    return episode.around ? this.best.get(episode.task)?.fractions[step] : undefined;
+    if (episode.proposed) return { exactly: episode.proposed[step] };
+    const around = episode.around ? this.best.get(episode.task)?.fractions[step] : undefined;
+    return around === undefined ? undefined : { around };
   }
 
-  /** What was executed; at the end of an episode, whether it is the best now. */
-  see({ actor, action, bounds, outcome, ended, done }: Transition, reward: RewardFunction): void {
+  /**
+   * What was executed; at the end of an episode, whether it is the best now.
+   * @returns the policy that has become its task's best, where the agent came upon it by itself
+   */
+  see({ actor, action, bounds, outcome, ended, done }: Transition, reward: RewardFunction): FoundPolicy | undefined {
     const episode = this.running.get(actor);
-    if (!episode) return;
+    if (!episode) return undefined;
     episode.fractions.push(toFraction(action, bounds));
-    if (!(ended ?? done)) return;
+    episode.actions.push(action);
+    if (!(ended ?? done)) return undefined;
     this.running.delete(actor);
-    const best = this.best.get(episode.task);
-    if (!best || finiteReward(reward, outcome) > finiteReward(reward, best.outcome))
-      this.best.set(episode.task, { fractions: episode.fractions, outcome });
+    const { task, fractions, actions, proposed } = episode;
+    const best = this.best.get(task);
+    if (best && finiteReward(reward, outcome) <= finiteReward(reward, best.outcome)) return undefined;
+    this.best.set(task, { fractions, outcome });
+    return proposed ? undefined : { task, actions };
   }
 
   state(): AgentState {
+    const copy = ({ fractions, actions, ...episode }: Episode): Episode => ({
+      ...episode,
+      fractions: [...fractions],
+      actions: [...actions],
+    });
     return {
       best: [...this.best],
-      running: [...this.running].map(([actor, { fractions, ...episode }]) => [actor, { ...episode, fractions: [...fractions] }]),
+      proposals: [...this.proposals],
+      running: [...this.running].map(([actor, episode]) => [actor, copy(episode)]),
     };
   }
 
   restore(state: AgentState): void {
-    const { best, running } = state as { best: ReadonlyArray<[string, KnownPolicy]>; running: ReadonlyArray<[number, Episode]> };
+    const { best, proposals, running } = state as {
+      best: ReadonlyArray<[string, KnownPolicy]>;
+      proposals: ReadonlyArray<[string, readonly number[]]>;
+      running: ReadonlyArray<[number, Episode]>;
+    };
     this.best.clear();
     for (const [task, policy] of best) this.best.set(task, policy);
+    this.proposals.clear();
+    for (const [task, actions] of proposals) this.proposals.set(task, actions);
     this.running.clear();
-    for (const [actor, episode] of running) this.running.set(actor, { ...episode, fractions: [...episode.fractions] });
+    for (const [actor, episode] of running)
+      this.running.set(actor, { ...episode, fractions: [...episode.fractions], actions: [...episode.actions] });
   }
 }

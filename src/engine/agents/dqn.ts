@@ -132,7 +132,8 @@ export class DqnAgent implements Agent {
   private nearBest(actor: number): number | undefined {
     const { aroundBest, changedShare } = this.options;
     if (aroundBest === 0) return undefined;
-    const known = this.best.action(actor, TASK, () => this.random.uniform() < aroundBest);
+    const guide = this.best.guide(actor, TASK, () => this.random.uniform() < aroundBest);
+    const known = guide && 'around' in guide ? guide.around : undefined;
     if (known === undefined || this.random.uniform() >= changedShare) return known;
     return truncatedNormal(this.random, known, CHANGE, 0, 1);
   }

@@ -6,6 +6,7 @@
 import { UserError } from '../errors';
 import type { AgentState, Observation } from './agent';
 import { type Attempt, type Proposal, ProposalAgent } from './proposals';
+import type { Task } from './scaled-policy';
 
 /** What an agent may know of the stage it decides, beside what it sees step by step. */
 export interface StageProblem {
@@ -15,6 +16,8 @@ export interface StageProblem {
   readonly relativeCost?: (actions: readonly number[]) => number;
   /** What every step observes, where it is known before the episode begins. */
   readonly sequence?: readonly Observation[];
+  /** Of a stage that serves several targets, each with a budget of its own. Absent: there is one. */
+  readonly tasks?: readonly Task[];
 }
 
 interface Probe {

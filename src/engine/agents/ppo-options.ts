@@ -1,6 +1,13 @@
 /** What can be set of compute-constrained PPO (`ppo.ts`): the method's own parts, and the improvements for short searches. */
 import type { NoiseSchedule } from './exploration';
 import type { InitialPolicy } from './initial-policy';
+import type { Task } from './scaled-policy';
+
+export interface PolicyTransfer {
+  readonly tasks: readonly Task[];
+  /** The largest action of each step. */
+  readonly highest: readonly number[];
+}
 
 export interface PpoOptions {
   /** Discount γ. */
@@ -56,6 +63,8 @@ export interface PpoOptions {
    * Default 0: there is one task.
    */
   readonly taskNumbers: number;
+  /** Improvement, off by default: what becomes the best policy of a task is scaled to the budgets of these, whose next episodes try it. */
+  readonly transfer: PolicyTransfer | undefined;
   /** Improvement, off by default: policies (for example uniform ones) to which the actor is fitted by regression before it acts. Start with less noise then. */
   readonly initialPolicies: readonly InitialPolicy[];
 }
@@ -89,6 +98,7 @@ export const PPO_DEFAULTS: PpoOptions = {
   aroundBest: 0,
   changedShare: 1,
   taskNumbers: 0,
+  transfer: undefined,
   initialPolicies: [],
 };
 

@@ -204,6 +204,8 @@ describe('what it refuses', () => {
   });
 });
 
+const scored = (accuracy: number): Outcome => ({ accuracy, flops: 1, measures: {} });
+
 test('explores around the best policy so far where it is told to, each action of its own step', async () => {
   const environment = new BudgetChain(new Random(4));
   const { observationSize } = environment;
@@ -221,4 +223,39 @@ test('explores around the best policy so far where it is told to, each action of
   // A tenth of σ = 0.2: the mean of 200 draws is off by less than 4·0.02/√200, a draw by less than 5·0.02.
   expect(Math.abs(average(fractions) - 0.7)).toBeLessThan(0.0057);
   for (const u of fractions) expect(Math.abs(u - 0.7)).toBeLessThan(0.1);
+});
+
+test('what becomes the best policy of one task is scaled to the budgets of the others, whose next episodes try it', () => {
+  const bounds = { low: 0, high: 0.9 };
+  const steps = 3;
+  // What may stay of three layers of one size.
+  const task = (share: number) => ({
+    name: String(share),
+    relativeCost: (actions: readonly number[]): number => actions.reduce((sum, a) => sum + 1 - a, 0) / (steps * share),
+  });
+  const agent = new PpoAgent(backend, 2, new Random(6), {
+    taskNumbers: 1,
+    transfer: { tasks: [task(0.5), task(0.75)], highest: [0.9, 0.9, 0.9] },
+  });
+  const episode = (share: number, accuracy: number, of = agent): number[] =>
+    Array.from({ length: steps }, (_, i) => {
+      const observation = [i / steps, share];
+      const { value: sample, logProbability } = of.act({ observation, bounds });
+      const action = Math.min(0.9, Math.max(0, sample));
+      const done = i === steps - 1;
+      const transition = { observation, bounds, action, sample, logProbability, outcome: scored(accuracy), next: undefined, actor: 0 };
+      of.observe({ ...transition, done: true, ended: done }, (o) => o.accuracy);
+      return action;
+    });
+  const first = episode(0.5, 0.6);
+  const factor = (steps * 0.25) / first.reduce((a, b) => a + b);
+  const tried = episode(0.75, 0.8);
+  for (const [i, a] of tried.entries()) expect(a).toBeCloseTo(factor * first[i], 5);
+  // Tried once; and what was proposed is not proposed back.
+  expect(episode(0.75, 0.1)).not.toEqual(tried);
+  const restored = new PpoAgent(backend, 2, new Random(7), agent.options);
+  restored.restore(JSON.parse(JSON.stringify(agent.state())));
+  const [one, other] = [episode(0.5, 0.1), episode(0.5, 0.1, restored)];
+  expect(one).toEqual(other);
+  for (const [i, a] of one.entries()) expect(Math.abs(a - first[i])).toBeGreaterThan(1e-6);
 });

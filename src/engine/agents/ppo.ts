@@ -10,13 +10,14 @@ import { UserError } from '../errors';
 import { Random } from '../random';
 import { ActorCritic, type ActorCriticState, criticRows } from './actor-critic';
 import type { Action, ActionBounds, Agent, AgentState, Observation, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent';
-import { BestPolicy } from './best-policy';
+import { BestPolicy, type FoundPolicy, type Guide } from './best-policy';
 import { checkAlgorithm, checkObservation, finiteReward } from './checks';
 import { clip, fromFraction, logNormalDensity, noiseAfter, normalEntropy, toFraction } from './exploration';
 import { type InitialDecision, scoredPolicies } from './initial-policy';
 import { Adam, type Mlp, valueAndGradients } from './networks';
 import { PPO_DEFAULTS, type PpoOptions } from './ppo-options';
 import { Replay, stepAfter } from './replay';
+import { scaledPolicy } from './scaled-policy';
 import { average, explainedVariance, standardized, variance } from './statistics';
 import type { TensorBackend } from './tensor-backend';
 
@@ -70,9 +71,14 @@ export class PpoAgent implements Agent {
     const { observation, bounds } = step;
     checkObservation(observation, this.observationSize);
     const mean = this.means(this.networks.actor, [observation])[0];
-    if (deterministic) return { value: fromFraction(mean, bounds), logProbability: logNormalDensity(mean, mean, this.sigma) };
-    const { criticScreening, screeningStarts } = this.options;
-    const { centre, sigma } = this.exploration(mean, actor, observation);
+    const exactly = (u: number): Action => ({ value: fromFraction(u, bounds), logProbability: logNormalDensity(u, u, this.sigma) });
+    if (deterministic) return exactly(mean);
+    const guide = this.guide(actor, observation);
+    if (guide && 'exactly' in guide) return exactly(clip(toFraction(guide.exactly, bounds), 0, 1));
+    const { criticScreening, screeningStarts, changedShare } = this.options;
+    const centre = guide?.around ?? mean;
+    const whole = changedShare >= 1 || this.random.uniform() < changedShare;
+    const sigma = whole ? this.sigma : UNCHANGED * this.sigma;
     const at = (u: number): Action => ({ value: fromFraction(u, bounds), logProbability: logNormalDensity(u, centre, sigma) });
     const count = this.seen >= screeningStarts ? criticScreening : 1;
     const samples = Array.from({ length: count }, () => centre + sigma * this.random.normal());
@@ -85,12 +91,20 @@ export class PpoAgent implements Agent {
     return at(samples[q.indexOf(Math.max(...q))]);
   }
 
-  /** Where an action is drawn from: N(centre, σ²). What is off draws no random number. */
-  private exploration(mean: number, actor: number, observation: Observation): { centre: number; sigma: number } {
-    const { aroundBest, changedShare } = this.options;
-    const centre = aroundBest > 0 ? this.best.action(actor, this.taskOf(observation), () => this.random.uniform() < aroundBest) : undefined;
-    const whole = changedShare >= 1 || this.random.uniform() < changedShare;
-    return { centre: centre ?? mean, sigma: whole ? this.sigma : UNCHANGED * this.sigma };
+  /** What guides an action, where it is not the actor's network alone. What is off draws no random number. */
+  private guide(actor: number, observation: Observation): Guide | undefined {
+    const { aroundBest, transfer } = this.options;
+    if (aroundBest === 0 && !transfer) return undefined;
+    return this.best.guide(actor, this.taskOf(observation), () => aroundBest > 0 && this.random.uniform() < aroundBest);
+  }
+
+  /** What is good for one task is tried for the others as well. */
+  private propose({ task, actions }: FoundPolicy): void {
+    const { tasks, highest } = this.options.transfer ?? { tasks: [], highest: [] };
+    for (const other of tasks) {
+      const scaled = other.name === task ? undefined : scaledPolicy(actions, other, highest);
+      if (scaled) this.best.propose(other.name, scaled);
+    }
   }
 
   private taskOf(observation: Observation): string {
@@ -101,7 +115,8 @@ export class PpoAgent implements Agent {
   observe(transition: Transition, reward: RewardFunction): UpdateDiagnostics | undefined {
     checkObservation(transition.observation, this.observationSize);
     this.replay.push(transition);
-    this.best.see(transition, reward);
+    const found = this.best.see(transition, reward);
+    if (found) this.propose(found);
     this.currentCount++;
     this.seen++;
     if (transition.ended ?? transition.done) this.endedNow++;

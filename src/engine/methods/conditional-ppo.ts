@@ -1,4 +1,7 @@
-/** CACP's idea with the agent of `episodic-ppo`: the target is in its state, and one search serves several targets. */
+/**
+ * CACP's idea with the agent of `episodic-ppo`: the target is in its state, and one search serves several targets. What is found good for one
+ * is tried, scaled to their budgets, for the others.
+ */
 import { cacpTargets, middleTarget } from './cacp';
 import type { Method } from './method';
 import { createEpisodicPpo, PPO_OPTIONS } from './two-stage-ppo';
@@ -15,6 +18,9 @@ export const conditionalPpo: Method = {
   // Bits have no targets.
   bitsBy: 'episodic-ppo',
   options: [...PPO_OPTIONS, 'targets'],
-  // The target is the last number of an observation.
-  createAgent: (context) => createEpisodicPpo(context, { taskNumbers: 1 }),
+  createAgent: (context) => {
+    const { tasks = [], levels } = context.problem;
+    // The target is the last number of an observation.
+    return createEpisodicPpo(context, { taskNumbers: 1, transfer: { tasks, highest: levels.map((l) => l[l.length - 1]) } });
+  },
 };

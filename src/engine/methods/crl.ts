@@ -4,6 +4,13 @@ import type { Method } from './method';
 import { ownOptions } from './options';
 import { createEpisodicPpo, PPO_OPTIONS } from './two-stage-ppo';
 
+/**
+ * Which policy is best depends on the price, and that is still being learned: fewer episodes than `episodic-ppo` has explore around it,
+ * with fewer changes.
+ */
+const AROUND_BEST = 0.5;
+const CHANGED = 4;
+
 export const crl: Method = {
   name: 'crl',
   title: 'Constrained RL',
@@ -18,7 +25,7 @@ export const crl: Method = {
   options: [...PPO_OPTIONS, ...Object.keys(LAGRANGIAN_DEFAULTS)],
   createAgent: (context) =>
     new PpoLagrangianAgent(
-      createEpisodicPpo(context),
+      createEpisodicPpo(context, { aroundBest: AROUND_BEST, changedShare: Math.min(1, CHANGED / context.steps) }),
       ownOptions(context.options, { lambda: context.lambda, lambdaRate: LAGRANGIAN_DEFAULTS.lambdaRate }),
     ),
 };

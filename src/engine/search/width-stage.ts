@@ -40,6 +40,10 @@ export function widthStage({ config, groups, budget, targets, flops, base, cost,
     config.goal.latency === undefined || milliseconds === undefined ? 0 : milliseconds / config.goal.latency;
   const limited = budget !== undefined || config.goal.latency !== undefined;
   const free = bounds === 'free';
+  const relativeCostOf =
+    (cost: WidthCost) =>
+    (actions: readonly number[]): number =>
+      cost(actions.map((a, i) => nearestWidth(choices[i], a)));
   const uniformOf = (t: PruneTarget) => ({ target: targets.indexOf(t), action: uniformRatio(choices, t) });
   return {
     stage: 'prune',
@@ -50,7 +54,8 @@ export function widthStage({ config, groups, budget, targets, flops, base, cost,
     cost,
     problem: {
       levels: choices.map((c) => c.widths.map((w) => ratioOf(w, c.channels))),
-      ...(budget && { relativeCost: (actions) => budget.cost(actions.map((a, i) => nearestWidth(choices[i], a))) }),
+      ...(budget && { relativeCost: relativeCostOf(budget.cost) }),
+      ...(targets.length > 0 && { tasks: targets.map((t) => ({ name: String(t.share), relativeCost: relativeCostOf(t.cost) })) }),
     },
     ...(free &&
       limited && {
