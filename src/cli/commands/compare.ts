@@ -4,7 +4,6 @@ import { type CellFailure, type CellResult, cellName } from '../../engine/compar
 import { compareMethods } from '../../engine/compare/compare';
 import { summaryRows } from '../../engine/compare/comparison-report';
 import { summarize } from '../../engine/compare/summary';
-import { UserError } from '../../engine/errors';
 import { methods } from '../../engine/methods/registry';
 import { chooseData } from '../../engine/search/choose-data';
 import { formatPercent, formatSeconds } from '../../engine/search/figures';
@@ -13,6 +12,7 @@ import { CellTimes } from '../cell-times';
 import { type ConfigOptions, configFrom } from '../config-input';
 import { ExitCode } from '../exit-codes';
 import { interruptible } from '../interrupt';
+import { wholeNumber } from '../numbers';
 import { ProgressLine, showRun } from '../progress-line';
 import { tableText } from '../table';
 import { threadFiles } from '../threads';
@@ -25,17 +25,20 @@ export interface CompareCommandOptions extends ConfigOptions {
   readonly json?: boolean;
 }
 
+/** Of each cell, where neither the config nor the command says. */
+const DEFAULT_SCORINGS = 80;
 const DEFAULT_METHODS = ['episodic-ppo', 'two-stage-ppo', 'amc', 'random-search', 'uniform'];
 
 export async function compare(path: string, options: CompareCommandOptions): Promise<number> {
   const json = options.json === true;
-  const scorings = wholeNumber(options.scorings, '--scorings') ?? 80;
+  const scorings = wholeNumber(options.scorings, '--scorings');
   const seeds = seedsOf(options.seeds ?? '3');
   const { methods: named, seeds: _, scorings: __, out: given, json: ___, ...rest } = options;
   const names =
     named === undefined ? DEFAULT_METHODS : named === 'all' ? methods.map((m) => m.name) : named.split(',').map((n) => n.trim());
-  const set = [`search.scorings=${scorings}`, ...(options.set ?? [])];
-  const { config, folder, dataFolder, notes } = await configFrom(path, { ...rest, set }, chooseData);
+  const set = [...(scorings === undefined ? [] : [`search.scorings=${scorings}`]), ...(options.set ?? [])];
+  const { config: read, folder, dataFolder, notes } = await configFrom(path, { ...rest, set }, chooseData);
+  const config = { ...read, search: { ...read.search, scorings: read.search.scorings ?? DEFAULT_SCORINGS } };
   const out = given === undefined ? join(folder, '.espalier', 'compare', modelName(config.model)) : resolve(given);
   const line = new ProgressLine();
   const show = showRun(line);
@@ -85,13 +88,6 @@ const resultLine = (r: CellResult | CellFailure): string =>
   'error' in r
     ? `  ${cellName(r)}: ${r.error}`
     : `  ${cellName(r)}: ${formatPercent(r.accuracy)} at ${formatPercent(r.effectiveFlops)} of the MACs, ${r.scorings} scorings, ${formatSeconds(r.seconds)}`;
-
-function wholeNumber(text: string | undefined, option: string): number | undefined {
-  if (text === undefined) return undefined;
-  const n = Number(text);
-  if (!Number.isInteger(n) || n < 1) throw new UserError(`${option}: '${text}' is not a whole number above 0`);
-  return n;
-}
 
 /** '3' is seeds 1 to 3; '2,5' those two. */
 function seedsOf(text: string): number[] {

@@ -6,6 +6,7 @@ import { writeFileAtomic } from '../../engine/search/atomic-file';
 import { formatBytes, formatSeconds } from '../../engine/search/figures';
 import { startRun } from '../../engine/search/run';
 import { configSchema } from '../../protocol/config';
+import { wholeNumber } from '../numbers';
 import { printResult, shownRun } from '../run-command';
 import { threadFiles } from '../threads';
 import { shownTraining } from '../training-run';
@@ -14,8 +15,9 @@ export async function demo(options: { out?: string; seed?: string; json?: boolea
   const json = options.json === true;
   const folder = resolve(options.out ?? 'demo-run');
   const started = performance.now();
+  const seed = wholeNumber(options.seed, '--seed') ?? example.seed;
   mkdirSync(folder, { recursive: true });
-  const written = { ...example, output: { folder: 'runs' }, seed: Number(options.seed ?? example.seed) };
+  const written = { ...example, output: { folder: 'runs' }, seed };
   const configPath = join(folder, 'lenet5.espalier.json');
   writeFileAtomic(configPath, `${JSON.stringify(written, null, 2)}\n`);
   const config = configSchema.parse(written);

@@ -1,7 +1,7 @@
 /** `espalier evaluate <model>`: accuracy from the file, sizes, and milliseconds on this machine. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { asOnnxFile } from '../../engine/formats/registry';
 import { parseModel } from '../../engine/onnx/file';
 import { diskSizes } from '../../engine/quantization/write-quantized';
@@ -22,7 +22,7 @@ export async function evaluate(path: string, options: ConfigOptions & { json?: b
   const found = await interruptible(async (signal) => {
     const prepared = await prepare(config, { folder, dataFolder, threads, signal, anyModel: true });
     const { report } = prepared.data;
-    // Other formats are measured as the ONNX file they become.
+    // Other formats, and data in files of its own, are measured as the one ONNX file they become.
     const temporary = mkdtempSync(join(tmpdir(), 'espalier-'));
     let bytes: Uint8Array;
     let sizes: ReturnType<typeof diskSizes>;
@@ -32,7 +32,7 @@ export async function evaluate(path: string, options: ConfigOptions & { json?: b
     } finally {
       rmSync(temporary, { recursive: true, force: true });
     }
-    const accuracy = await accuracyOf(parseModel(bytes, dirname(prepared.modelPath)), report, { threads, signal });
+    const accuracy = await accuracyOf(parseModel(bytes), report, { threads, signal });
     const latency: Latency[] = [];
     for (const batch of [1, 32]) {
       signal.throwIfAborted();

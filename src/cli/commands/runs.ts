@@ -19,7 +19,7 @@ export async function runs(folders: readonly string[], options: { json?: boolean
   const rows = summaries.map((s) => [
     s.id,
     s.method,
-    s.status === 'finished' ? (s.goalMet ? 'finished, goal met' : 'finished, goal not met') : s.status,
+    s.status === 'finished' ? (s.goalMet ? 'finished, goal met' : 'finished, goal not met') : s.elsewhere ? 'running' : s.status,
     s.original ? formatPercent(s.original.accuracy) : '',
     s.best ? formatPercent(s.best.accuracy) : '',
     s.best && s.original ? formatPercent(s.best.cost.macs / s.original.cost.macs, 1) : '',

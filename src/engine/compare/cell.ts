@@ -1,10 +1,11 @@
 /** One cell of a comparison: a method with one seed, as a run of its own, and what is read off its journal and its end. */
 import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { type Config, configSchema } from '../../protocol/config';
 import type { Candidate, ModelCost } from '../../protocol/policy';
 import type { RunEvent } from '../../protocol/run-events';
 import { UserError } from '../errors';
+import { modelHash } from '../formats/registry';
 import { findMethod } from '../methods/registry';
 import { withMethodSettings } from '../methods/settings';
 import { keepsSizes, limitedFigures, meetsGoal } from '../search/goal';
@@ -91,23 +92,24 @@ export function cellConfig(base: Config, cell: Cell, folder: string): Config {
 
 /**
  * Whether a cell has its result already, so that `runCell` only reads it.
- * @throws UserError where the folder holds this cell of another comparison
+ * @param folder that the config's paths are relative to
+ * @throws UserError where the folder holds this cell of another comparison, or of another model
  */
-export function isKept(base: Config, cell: Cell, runsFolder: string): boolean {
+export async function isKept(base: Config, cell: Cell, runsFolder: string, folder: string): Promise<boolean> {
   const config = cellConfig(base, cell, runsFolder);
   const existing = runOf(config.output.folder);
-  if (existing) checkSame(existing, config);
+  if (existing) await checkSame(existing, config, folder);
   return existing !== undefined && isFinished(existing.path);
 }
 
 /**
  * Runs a cell, goes on with it where it was stopped, or reads its result where it is finished.
- * @throws UserError where the folder holds this cell of another comparison
+ * @throws UserError where the folder holds this cell of another comparison, or of another model
  */
 export async function runCell(base: Config, cell: Cell, runsFolder: string, options: RunOptions): Promise<CellResult> {
   const config = cellConfig(base, cell, runsFolder);
   const existing = runOf(config.output.folder);
-  if (existing) checkSame(existing, config);
+  if (existing) await checkSame(existing, config, options.folder);
   if (!existing) await startRun(config, options);
   else if (!isFinished(existing.path)) await resumeRun(existing.path, options);
   return cellResult(cell, runOf(config.output.folder)!, config);
@@ -123,7 +125,7 @@ function runOf(folder: string): RunFolder | undefined {
   return runs.at(-1);
 }
 
-function checkSame(run: RunFolder, config: Config): void {
+async function checkSame(run: RunFolder, config: Config, folder: string): Promise<void> {
   const written = run.readJson<{ config: unknown }>(run.config)?.config;
   // What a config could not say yet when the run was begun has its default.
   const stored = configSchema.safeParse(written).data;
@@ -134,6 +136,14 @@ function checkSame(run: RunFolder, config: Config): void {
       'Choose another folder (--out), or repeat the comparison with the settings it was begun with.',
     );
   }
+  // A path says little: models of one name lie in many folders, and files are overwritten.
+  const header = readJournal(run.journal).events.find((e) => e.type === 'header');
+  const model = resolve(folder, config.model);
+  if (header && existsSync(model) && header.model.sha256 !== (await modelHash(model)))
+    throw new UserError(
+      `${run.path} belongs to a comparison of another model: ${model} is not the file that it was begun with`,
+      'Choose another folder (--out), or put the old model back.',
+    );
 }
 
 /** JSON with sorted keys, so that it tells whether two values are alike. */
@@ -203,12 +213,16 @@ export function searchOf(events: readonly RunEvent[], config: GoalOfSearch): Sea
     { name: 'bytes', value: (p) => -p.bytes },
   ]);
   let scorings = 0;
+  // What a resumed run goes on from: it writes down again what was scored after that.
+  let known = 0;
   let best: Candidate | undefined;
   let secondsToBest: number | null = null;
   const curve: Array<readonly [number, number]> = [];
   const stage = events.find((e) => e.type === 'candidate' && e.candidate.stage !== 'final' && e.candidate.origin !== 'original');
   for (const event of events) {
     if (event.type === 'evaluation') scorings++;
+    if (event.type === 'checkpoint' || (event.type === 'measurement' && event.key.startsWith('stage:'))) known = scorings;
+    if (event.type === 'resumed') scorings = known;
     if (event.type !== 'candidate' || !original) continue;
     const { candidate } = event;
     if (candidate.partial || candidate.origin === 'original' || stage?.type !== 'candidate' || candidate.stage !== stage.candidate.stage)

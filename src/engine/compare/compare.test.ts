@@ -1,10 +1,12 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Config, type ConfigInput, configSchema } from '../../protocol/config';
 import type { ModelCost } from '../../protocol/policy';
 import type { RunEvent } from '../../protocol/run-events';
+import { loadModel, saveModel } from '../onnx/file';
+import { withGraph } from '../onnx/model';
 import { trainBaseline } from '../search/train-baseline';
 import { type CellFailure, type CellResult, searchOf } from './cell';
 import { type CellPlace, compareMethods } from './compare';
@@ -126,6 +128,22 @@ test('what cannot run is a line of the report; other settings in the same folder
   expect(readdirSync(join(out, 'runs'))).toEqual(['uniform-seed1']);
 }, 180_000);
 
+test('a comparison of another model under the same name is refused; what is named twice counts once', async () => {
+  const out = join(folder, 'models');
+  const one = { methods: ['uniform', 'uniform'], seeds: [1, 1], folder, out };
+  const model = join(folder, 'mine.onnx');
+  copyFileSync(join(folder, 'lenet5.onnx'), model);
+  const ours = configSchema.parse({ ...input, train: undefined, model: 'mine.onnx' });
+  const { results } = await compareMethods(ours, one);
+  expect(results).toHaveLength(1);
+  const other = loadModel(model);
+  saveModel(withGraph(other, { name: `${other.graph.name} again` }), model);
+  await expect(compareMethods(ours, one)).rejects.toMatchObject({
+    message: expect.stringContaining(`belongs to a comparison of another model: ${model} is not the file`),
+    hint: expect.stringContaining('--out'),
+  });
+}, 180_000);
+
 type Figures = Partial<{ partial: boolean; stage: 'prune' | 'quantize'; cost: Partial<ModelCost> }>;
 
 /** A candidate of a network with 100 MACs, 100 parameters and 100 bytes; the cost's figures are `macs` where nothing else is said. */
@@ -168,6 +186,16 @@ test('the best is counted from complete candidates within the goal', () => {
   // More than 1 is a figure of its own, not a share.
   expect(searchOf(events, searchedFor({ flops: 50 })).curve).toEqual(found.curve);
   expect(searchOf(events, searchedFor({})).searchAccuracy).toBe(0.97);
+});
+
+test('scorings that a resumed run writes down again count once', () => {
+  const event = (type: string, key?: string): RunEvent => ({ type, key }) as unknown as RunEvent;
+  const events = [original, scored, scored, event('checkpoint'), scored, scored, candidate(0.6, 40), event('resumed')];
+  const again = [scored, scored, candidate(0.6, 40), scored, candidate(0.7, 40), event('measurement', 'stage:prune'), event('resumed')];
+  expect(searchOf([...events, ...again, scored], searchedFor({ flops: 0.5 })).curve).toEqual([
+    [4, 0.6],
+    [5, 0.7],
+  ]);
 });
 
 test('a goal for the parameters counts, and one for the bytes where nothing is quantised afterwards', () => {

@@ -54,8 +54,9 @@ export async function compareMethods(base: Config, options: CompareOptions): Pro
     throw new UserError('a comparison needs one budget for all methods', 'Set search.scorings (--scorings), e.g. 80.');
   const runsFolder = join(out, 'runs');
   // Seed by seed, so that what there is at any moment can be compared.
-  const cells = seeds.flatMap((seed) => methods.map((method): Cell => ({ method, seed })));
-  const kept = cells.map((cell) => isKept(base, cell, runsFolder));
+  const cells = [...new Set(seeds)].flatMap((seed) => [...new Set(methods)].map((method): Cell => ({ method, seed })));
+  const kept: boolean[] = [];
+  for (const cell of cells) kept.push(await isKept(base, cell, runsFolder, run.folder));
   mkdirSync(runsFolder, { recursive: true });
   const results: CellResult[] = [];
   const failures: CellFailure[] = [];

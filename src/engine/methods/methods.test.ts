@@ -101,6 +101,11 @@ describe.each(WIDTHS)('%s', (name) => {
     const { result: limited } = await play(name, { input: { search: { episodes: 60, actors: 2, scorings: 25 } } });
     expect(limited.scorings).toBeLessThanOrEqual(25);
     expect(limited.best).toBeDefined();
+    // Not even one whole policy, where every step is scored; greedy says how many it needs.
+    if (name === 'greedy') return;
+    const few = await play(name, { input: { search: { episodes: 60, actors: 2, scorings: groups.length - 1 } } });
+    expect(few.result.scorings).toBeLessThanOrEqual(groups.length - 1);
+    expect(shareOf(few.result.best!.policy)).toBeLessThanOrEqual(0.5 + 1e-9);
   });
 
   // One policy alone is none that a search found.
@@ -110,6 +115,14 @@ describe.each(WIDTHS)('%s', (name) => {
       expect((await once).result.best!.accuracy).toBeGreaterThan(uniform.result.best!.accuracy + 0.01);
     });
   }
+});
+
+test('a reward that names the episode goes on counting after a resume', async () => {
+  const input: Partial<ConfigInput> = { goal: { flops: 0.5 }, reward: 'accuracy * (1 + episode)', search: { episodes: 12, actors: 2 } };
+  const rewards = (played: Played) => new Map(complete(played).map((c) => [c.id, c.reward]));
+  const whole = rewards(await play('random-search', { input }));
+  const again = rewards(await play('random-search', { input, killAt: 7 }));
+  expect(again).toEqual(whole);
 });
 
 describe('what is particular', () => {

@@ -111,7 +111,7 @@ export class RunFolder {
 export function listRunFolders(parents: readonly string[]): RunFolder[] {
   const found: Array<{ folder: RunFolder; time: number }> = [];
   for (const parent of parents) {
-    if (!existsSync(parent)) continue;
+    if (!statSync(parent, { throwIfNoEntry: false })?.isDirectory()) continue;
     for (const name of readdirSync(parent)) {
       const folder = new RunFolder(resolve(parent, name));
       if (existsSync(folder.journal)) found.push({ folder, time: statSync(folder.journal).mtimeMs });

@@ -167,9 +167,12 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
   const wanted = part?.episodes ?? config.search.episodes;
   const environments = Array.from({ length: config.search.actors }, (_, actor) => definition.makeEnvironment(actor, scorer));
   const { steps } = environments[0];
-  const affordable = Math.floor(limit / (method.credit === 'step' ? steps : 1));
+  const scoresSteps = method.credit === 'step';
+  const affordable = Math.floor(limit / (scoresSteps ? steps : 1));
+  // For the uniform policy, where no policy of the agent's can be scored as a whole.
+  const heldBack = affordable === 0 ? 1 : 0;
   const opened = method.startsFromUniform ? Math.min(affordable, definition.uniformOfTargets?.length ?? 1) : 0;
-  const scoredEpisodes = method.credit === 'step' ? wanted : Math.min(wanted, Math.max(1, limit - opened));
+  const scoredEpisodes = scoresSteps ? wanted : Math.min(wanted, Math.max(1, limit - opened));
   const plan = { steps, actors: config.search.actors, wanted: scoredEpisodes };
   const most = typeof method.episodes === 'function' ? method.episodes(plan) : (method.episodes ?? Number.POSITIVE_INFINITY);
   const episodes = Math.min(wanted, most);
@@ -200,6 +203,7 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
     scorer.scorings = saved.scorings;
     scorer.completePolicies = saved.completePolicies;
     scorer.episode = saved.episodes;
+    tracker.episode = saved.episodes;
   }
   recorder.phase(stage, part ? config.search.episodes : episodes);
   const best = (): Candidate | undefined => bestCandidate(context, definition, tracker);
@@ -223,10 +227,11 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
       signal: context.signal,
       stop: (actors) => {
         if (context.expired()) end = 'time-limit';
-        else if (scorer.scorings + actors > limit) end = 'scorings-limit';
+        else if (scorer.scorings + actors > limit - heldBack) end = 'scorings-limit';
         return end !== 'complete';
       },
-      mostActors: () => limit - scorer.scorings,
+      // Where every step is scored, no more than come to a whole policy each.
+      mostActors: () => (scoresSteps ? Math.max(1, Math.floor((limit - scorer.scorings) / steps)) : limit - scorer.scorings),
       reward: (outcome) => tracker.value(outcome),
       onOutcome: (outcome, _actor, episode) => {
         if (!scorer.describe(outcome)) return;
@@ -272,9 +277,13 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
   for (const p of pending.splice(0)) addCandidate(p.outcome, p.episode);
   // Cut short before the first complete policy: the uniform one keeps the budget all the same.
   if (!best()) {
-    const [{ outcome }] = await playUniformPolicies(definition, scorer, 1);
+    const once = new StageScorer(context, definition, 'episode');
+    once.episode = scorer.episode;
+    const [{ outcome }] = await playUniformPolicies(definition, once, 1);
     tracker.see(outcome);
-    addCandidate(outcome, scorer.episode, 'uniform');
+    addCandidate(outcome, scorer.episode, 'uniform', once);
+    scorer.scorings += once.scorings;
+    scorer.completePolicies += once.completePolicies;
   }
   await keepBest();
   const result: StageResult = { best: best(), end, scorings: scorer.scorings, completePolicies: scorer.completePolicies, updates };
@@ -295,9 +304,9 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
     folder.writeJson(path, candidate);
   }
 
-  function addCandidate(outcome: Outcome, episodeOfPart: number, origin: string = method.name): void {
+  function addCandidate(outcome: Outcome, episodeOfPart: number, origin: string = method.name, from = scorer): void {
     const episode = before + episodeOfPart;
-    const { policy, partial } = scorer.describe(outcome)!;
+    const { policy, partial } = from.describe(outcome)!;
     const latency = outcome.measures['latency'];
     const reward = tracker.value(outcome);
     const id = `${stage === 'prune' ? 'p' : 'q'}-${shortHash(JSON.stringify(policy))}`;
