@@ -53,6 +53,7 @@ const node = (name, entry) => ({
 const bundles = [
   node('cli', 'src/cli/main.ts'),
   node('worker', 'src/worker/main.ts'),
+  node('definition-thread', 'src/worker/definition-thread.ts'),
   node('actor-thread', 'src/engine/search/actor-thread.ts'),
   node('sensitivity-thread', 'src/engine/search/sensitivity-thread.ts'),
   node('augment-thread', 'src/engine/data/augment-thread.ts'),

@@ -1,6 +1,7 @@
 /** The requests of worker-messages.ts, served over the engine. */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
+import { parse as parseJson } from 'jsonc-parser';
 import { type CancellationToken, type MessageConnection, ResponseError } from 'vscode-jsonrpc/node';
 import { version } from '../../package.json';
 import { loadTensorBackend } from '../engine/agents/tensor-backend';
@@ -10,7 +11,6 @@ import { findChannelGroups } from '../engine/graph/channel-groups';
 import { layerGraph } from '../engine/graph/layer-graph';
 import { normalize } from '../engine/graph/passes/normalize';
 import { findMethod } from '../engine/methods/registry';
-import { saveModel } from '../engine/onnx/file';
 import { runtimeVersion } from '../engine/runtime/onnxruntime';
 import { chooseData } from '../engine/search/choose-data';
 import { exportCandidate } from '../engine/search/export-candidate';
@@ -32,6 +32,7 @@ import { rescore } from '../protocol/reward/rescore';
 import { compileReward } from '../protocol/reward/reward';
 import type { RunSnapshot } from '../protocol/run-summary';
 import * as messages from '../protocol/worker-messages';
+import { importDefinition } from './import-definition';
 import { withLayout } from './layout';
 import { RunQueue } from './run-queue';
 
@@ -142,6 +143,9 @@ export class WorkerServer {
       messages.rescoreRun,
       serve((p) => this.rescore(p)),
     );
+    connection.onNotification(messages.dataFolderChanged, ({ dataFolder }) => {
+      this.settings = { ...this.settings, dataFolder };
+    });
     connection.listen();
   }
 
@@ -187,8 +191,7 @@ export class WorkerServer {
         `${params.file} is not imported: this workspace is not trusted, and importing a module runs it`,
         'Trust the workspace first.',
       );
-    const { modelFromModule } = await import('../engine/formats/tfjs-module');
-    saveModel(await modelFromModule(params.file, params.name, params.arguments), params.to);
+    await importDefinition(params);
     return { path: params.to };
   }
 
@@ -331,15 +334,21 @@ export class WorkerServer {
     throw new UserError(`the sensitivity of ${modelPath} has not been measured yet`, 'Use "Espalier: Analyze Layer Sensitivity" first.');
   }
 
-  /** The config's, with the model that was asked for; without a config the defaults, and the data set that suits the model. */
+  /** The config's, with the model that was asked for; what names no data has the data set that suits the model. */
   private async sensitivityConfig(modelPath: string, configPath: string | undefined): Promise<Config> {
-    if (configPath !== undefined) {
-      const { config, problems } = parseConfigText(readFileSync(configPath, 'utf8'));
-      if (!config) throw new UserError(`${configPath}: ${problems[0].message}`, 'Correct the config.');
-      return { ...config, model: modelPath };
+    const suiting = async (): Promise<string> => (await chooseData(modelPath, this.settings.dataFolder)).name;
+    if (configPath === undefined) return configSchema.parse({ model: modelPath, data: { name: await suiting() } });
+    const text = readFileSync(configPath, 'utf8');
+    const { config, problems } = parseConfigText(text);
+    if (!config) throw new UserError(`${configPath}: ${problems[0].message}`, 'Correct the config.');
+    if ('data' in (parseJson(text) as object)) return { ...config, model: modelPath };
+    try {
+      return configSchema.parse({ ...(parseJson(text) as object), model: modelPath, data: { name: await suiting() } });
+    } catch (e) {
+      // The default data may still fit; where it does not, that is said with both shapes.
+      if (e instanceof UserError) return { ...config, model: modelPath };
+      throw e;
     }
-    const { name } = await chooseData(modelPath, this.settings.dataFolder);
-    return configSchema.parse({ model: modelPath, data: { name } });
   }
 
   /** Where scans may be cached, the place for new ones first. */

@@ -51,7 +51,12 @@ beforeAll(async () => {
   const root = resolve(__dirname, '../..');
   execFileSync(
     process.execPath,
-    ['esbuild.mjs', '--quiet', '--only=worker,actor-thread,augment-thread,sensitivity-thread', '--outdir=dist/test-worker'],
+    [
+      'esbuild.mjs',
+      '--quiet',
+      '--only=worker,definition-thread,actor-thread,augment-thread,sensitivity-thread',
+      '--outdir=dist/test-worker',
+    ],
     { cwd: root },
   );
   saveModel(lenet5.build({ classes: 10, random: new Random(1) }), modelPath);
@@ -111,6 +116,47 @@ describe('the worker', () => {
     await expect(failing).rejects.toMatchObject({ code: messages.USER_ERROR_CODE, message: `${file} exports no 'other'` });
   });
 
+  it.each([
+    ['net.cjs', 'exports.build = () => require("./parts.cjs").net(WIDTH)', 'parts.cjs', 'exports.net = (units) => NET'],
+    [
+      'net.mjs',
+      'import { net } from "./parts.mjs"; export const build = () => net(WIDTH);',
+      'parts.mjs',
+      'export const net = (units) => NET',
+    ],
+  ])('imports %s anew after it, or what it imports, was edited', async (name, text, part, partText) => {
+    const place = mkdtempSync(join(folder, 'edited-'));
+    const tfjs = resolve(__dirname, '../../node_modules/@tensorflow');
+    const load = `require(${JSON.stringify(tfjs)} + '/tfjs-backend-cpu'); const tf = require(${JSON.stringify(tfjs)} + '/tfjs-layers');`;
+    const required = part.endsWith('.mjs')
+      ? `import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);`
+      : '';
+    const net = (layer: string): string =>
+      partText.replace('NET', `tf.sequential({ layers: [tf.layers.dense({ name: '${layer}', units, inputShape: [3] })] })`);
+    const write = (width: number, layer: string): void => {
+      writeFileSync(join(place, name), text.replace('WIDTH', String(width)));
+      writeFileSync(join(place, part), `${required}${load}${net(layer)}`);
+    };
+    const to = join(place, 'net.onnx');
+    const layers = async (): Promise<unknown> => {
+      await connection.sendRequest(messages.importDefinition, { file: join(place, name), name: 'build', arguments: '', to });
+      return (await connection.sendRequest(messages.inspectModel, { path: to })).nodes.map((n) => [n.name, n.params]);
+    };
+    write(4, 'head');
+    expect(await layers()).toEqual([['head', 16]]);
+    write(5, 'head');
+    expect(await layers()).toEqual([['head', 20]]);
+    write(5, 'other');
+    expect(await layers()).toEqual([['other', 20]]);
+  });
+
+  it('says so where a module ends the process that imports it', async () => {
+    const file = join(folder, 'ends.cjs');
+    writeFileSync(file, 'process.exit(3)');
+    const failing = connection.sendRequest(messages.importDefinition, { file, name: 'x', arguments: '', to: join(folder, 'x.onnx') });
+    await expect(failing).rejects.toMatchObject({ message: `${file} ended its thread (exit code 3)` });
+  });
+
   it('trains a network from nothing, telling how far it is', async () => {
     const configPath = join(folder, 'train.espalier.json');
     writeFileSync(
@@ -131,6 +177,17 @@ describe('the worker', () => {
     expect(fractions).toEqual([...fractions].sort((a, b) => a - b));
     expect(fractions.at(-1)).toBeLessThanOrEqual(1);
     expect(reports[0].message).toMatch(/^epoch 1 of 1, .* left$/);
+  });
+
+  it('looks for data where the settings name them, also once it runs', async () => {
+    const refusal = async (dataFolder?: string): Promise<string> => {
+      await connection.sendNotification(messages.dataFolderChanged, dataFolder === undefined ? {} : { dataFolder });
+      const configText = '{ "model": "net.onnx", "data": { "name": "cifar10" } }';
+      const refused = await connection.sendRequest(messages.startRun, { configText, folder });
+      return refused.started ? 'started' : refused.message;
+    };
+    expect(await refusal(join(folder, 'data'))).toBe(`The data folder ${join(folder, 'data')} does not exist.`);
+    expect(await refusal()).toContain('no data folder is known');
   });
 
   it('refuses a run that cannot work, and writes nothing', async () => {

@@ -1,8 +1,9 @@
 /**
  * Imports a module of the user's own source code, which runs it: only where that is trusted. JavaScript loads as it is, TypeScript by
- * Node's own type stripping where this Node has it, else by the esbuild or typescript that the module's folder has.
+ * Node's own type stripping where this Node has it, else by the esbuild or typescript that the module's folder has. Node keeps what it has
+ * loaded: a file that may have been edited since is imported in a thread of its own (`worker/import-definition.ts`).
  */
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -45,9 +46,8 @@ export async function importSource(file: string, options: ImportOptions = {}): P
 
 async function plainImport(path: string): Promise<Exports> {
   try {
-    // By a name known only now, so that bundlers leave it alone. A changed file is another module.
-    const url = `${pathToFileURL(path).href}?changed=${statSync(path).mtimeMs}`;
-    return exportsOf(await import(/* @vite-ignore */ url));
+    // By a name known only now, so that bundlers leave it alone.
+    return exportsOf(await import(/* @vite-ignore */ pathToFileURL(path).href));
   } catch (cause) {
     throw loadFailure(path, cause);
   }
