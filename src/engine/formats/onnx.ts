@@ -1,5 +1,5 @@
 /** ONNX files (`onnx/file.ts` reads them). */
-import { loadModel } from '../onnx/file';
+import { externalFiles, loadModel } from '../onnx/file';
 import type { ModelFormat } from './format';
 
 /** What a ModelProto begins with in practice: its version, producer, graph or operator sets. The format has no signature. */
@@ -10,4 +10,5 @@ export const onnx: ModelFormat = {
   extensions: ['.onnx'],
   sniff: (_path, head) => head.length > 0 && FIRST_BYTES.has(head[0]),
   read: async (path) => loadModel(path),
+  companions: async (path) => externalFiles(path),
 };

@@ -1,6 +1,6 @@
 /** All file formats Espalier reads: one line each, each loaded when a file of it comes. */
-import { createHash } from 'node:crypto';
-import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import { createHash, type Hash } from 'node:crypto';
+import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { UserError } from '../errors';
 import { saveModel } from '../onnx/file';
@@ -52,9 +52,13 @@ export async function formatOf(path: string): Promise<ModelFormat> {
   throw new UserError(`${path} is no model of a format that is read`, `Read are ${formatNames()}.`);
 }
 
-/** The model as an ONNX file: `path` itself where it is one, else written to `to`. Returns where it is. */
+/**
+ * The model as one ONNX file that needs no other: `path` itself where it is one, else written to `to`. Returns where it is. What is measured
+ * of it is then the whole model's size, and its bytes alone are what onnxruntime needs.
+ */
 export async function asOnnxFile(path: string, to: string): Promise<string> {
-  if ((await formatOf(path)).name === 'ONNX') return path;
+  const format = await formatOf(path);
+  if (format.name === 'ONNX' && ((await format.companions?.(path)) ?? []).length === 0) return path;
   saveModel(await loadAnyModel(path), to);
   return to;
 }
@@ -62,10 +66,22 @@ export async function asOnnxFile(path: string, to: string): Promise<string> {
 /** SHA-256 over the model's file and, where its weights lie in others, those; in hexadecimal. */
 export async function modelHash(path: string): Promise<string> {
   const file = modelFile(path);
-  const hash = createHash('sha256').update(readFileSync(file));
+  const hash = createHash('sha256');
+  addFile(hash, file);
   const format = await formatOf(path);
-  for (const companion of (await format.companions?.(file)) ?? []) if (existsSync(companion)) hash.update(readFileSync(companion));
+  for (const companion of (await format.companions?.(file)) ?? []) if (existsSync(companion)) addFile(hash, companion);
   return hash.digest('hex');
+}
+
+/** Piece by piece: a file of weights may be larger than what can be read at once. */
+function addFile(hash: Hash, path: string): void {
+  const piece = new Uint8Array(1 << 22);
+  const fd = openSync(path, 'r');
+  try {
+    for (let n = readSync(fd, piece); n > 0; n = readSync(fd, piece)) hash.update(piece.subarray(0, n));
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** The file that a model is opened by: a SavedModel may be named by its folder. */

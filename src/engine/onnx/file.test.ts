@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { UserError } from '../errors';
 import { encode } from './codec';
-import { loadModel, modelBytes, parseModel, saveModel } from './file';
+import { externalFiles, loadModel, modelBytes, parseModel, saveModel } from './file';
 import { type Model, makeNode } from './model';
 import { modelToProto } from './model-proto';
-import { modelSpec, type TensorProto } from './schema';
+import { type AttributeProto, modelSpec, type TensorProto } from './schema';
 import { Tensor } from './tensor';
 
 /** Called with each write; what it throws, the disk throws. */
@@ -158,6 +158,40 @@ describe('external data', () => {
     const path = withExternal(fields);
     expect(() => values(path)).toThrow(sentence);
     expect(() => values(path)).toThrow(UserError);
+  });
+
+  it('its files are named, each once and unread: of the graph, of attributes, of subgraphs', () => {
+    const proto = modelToProto(modelOf(small()));
+    const [w] = proto.graph!.initializer;
+    // No tensor is of this length: reading it would fail.
+    const at = (location: string): TensorProto => ({
+      ...w,
+      rawData: undefined,
+      dataLocation: 1,
+      externalData: Object.entries({ location, length: '99' }).map(([key, value]) => ({ key, value })),
+    });
+    const [first] = proto.graph!.node;
+    const has = (attribute: Partial<AttributeProto>): typeof first => ({
+      ...first,
+      attribute: [{ name: 'a', strings: [], tensors: [], graphs: [], ...attribute }],
+    });
+    const inner = { ...proto.graph!, initializer: [at('d.bin'), w] };
+    const graph = {
+      ...proto.graph!,
+      initializer: [at('w.bin'), w, { ...at('w.bin'), name: 'other' }],
+      node: [
+        has({ t: at('a.bin') }),
+        has({ tensors: [at('b.bin')] }),
+        has({ g: inner }),
+        has({ graphs: [{ ...inner, node: [has({ g: inner })] }] }),
+      ],
+    };
+    const path = join(folder, 'model.onnx');
+    writeFileSync(path, Buffer.concat(encode({ ...proto, graph }, modelSpec).chunks));
+    for (const name of ['a.bin', 'b.bin', 'd.bin']) writeFileSync(join(folder, name), '');
+    expect(externalFiles(path)).toEqual(['w.bin', 'a.bin', 'b.bin', 'd.bin'].map((name) => join(folder, name)));
+    writeFileSync(path, modelBytes(modelOf(small())));
+    expect(externalFiles(path)).toEqual([]);
   });
 
   it('is refused for models in memory', () => {

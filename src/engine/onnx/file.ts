@@ -18,8 +18,8 @@ import { threadId } from 'node:worker_threads';
 import { UserError } from '../errors';
 import { decode, encode } from './codec';
 import type { Model } from './model';
-import { modelFromProto, modelToProto } from './model-proto';
-import { type ModelProto, modelSpec } from './schema';
+import { externalTensors, modelFromProto, modelToProto } from './model-proto';
+import { type ModelProto, modelSpec, type TensorProto } from './schema';
 import type { ExternalData } from './tensor';
 
 /** Protobuf's own limit on a message, in bytes. */
@@ -45,6 +45,18 @@ export function parseModel(bytes: Uint8Array, folder?: string): Model {
     throw new UserError('this is not an ONNX model: it holds no graph');
   }
   return modelFromProto(proto, externalReader(folder));
+}
+
+/**
+ * Files beside a model file in which its tensors keep their data, each once. They are looked up, and not read.
+ * @throws UserError where one is not there, or lies outside the model's folder
+ */
+export function externalFiles(path: string): string[] {
+  const folder = dirname(resolve(path));
+  return explain(path, () => {
+    const { graph } = decode<ModelProto>(readWhole(path), modelSpec);
+    return [...new Set(graph ? externalTensors(graph).map((t) => externalFile(t, folder)) : [])];
+  });
 }
 
 /** The model as one piece of memory, as onnxruntime takes it. */
@@ -154,28 +166,37 @@ function readRange(path: string, offset: number, length?: number): Uint8Array {
 const leadsOut = (location: string): boolean =>
   location === '' || /^[\\/]/.test(location) || /^[A-Za-z]:/.test(location) || location.split(/[\\/]/).includes('..');
 
-/** Resolves external tensor data inside the model's folder; anything that leads out of it, by links as well, is refused. */
+const externalFields = (t: TensorProto): Map<string, string> => new Map(t.externalData.map((e) => [e.key ?? '', e.value ?? '']));
+
+/** The file inside the model's folder that holds a tensor's data; anything that leads out of it, by links as well, is refused. */
+function externalFile(t: TensorProto, folder: string | undefined): string {
+  const name = t.name ?? '';
+  const location = externalFields(t).get('location') ?? '';
+  if (folder === undefined)
+    throw new UserError(`tensor '${name}' keeps its data in '${location}', but the model was not read from a folder`);
+  const outside = (): UserError =>
+    new UserError(
+      `tensor '${name}' keeps its data in '${location}', outside the model's folder; this is refused`,
+      'Put the data file beside the model and name it without a path.',
+    );
+  if (leadsOut(location)) throw outside();
+  const path = resolve(folder, location);
+  if (location.includes('\0') || !existsSync(path))
+    throw new UserError(
+      `tensor '${name}' keeps its data in '${location}', which is not beside the model`,
+      `Copy ${join(folder, location)} there.`,
+    );
+  const inside = relative(realpathSync(folder), realpathSync(path));
+  if (inside === '' || inside.split(sep)[0] === '..' || isAbsolute(inside)) throw outside();
+  return path;
+}
+
+/** Reads external tensor data. */
 function externalReader(folder: string | undefined): ExternalData {
   return (t, needed) => {
+    const path = externalFile(t, folder);
     const name = t.name ?? '';
-    const fields = new Map(t.externalData.map((e) => [e.key ?? '', e.value ?? '']));
-    const location = fields.get('location') ?? '';
-    if (folder === undefined)
-      throw new UserError(`tensor '${name}' keeps its data in '${location}', but the model was not read from a folder`);
-    const outside = (): UserError =>
-      new UserError(
-        `tensor '${name}' keeps its data in '${location}', outside the model's folder; this is refused`,
-        'Put the data file beside the model and name it without a path.',
-      );
-    if (leadsOut(location)) throw outside();
-    const path = resolve(folder, location);
-    if (location.includes('\0') || !existsSync(path))
-      throw new UserError(
-        `tensor '${name}' keeps its data in '${location}', which is not beside the model`,
-        `Copy ${join(folder, location)} there.`,
-      );
-    const inside = relative(realpathSync(folder), realpathSync(path));
-    if (inside === '' || inside.split(sep)[0] === '..' || isAbsolute(inside)) throw outside();
+    const fields = externalFields(t);
     const number = (key: string): number | undefined => {
       const text = fields.get(key);
       if (text === undefined) return undefined;
@@ -186,7 +207,10 @@ function externalReader(folder: string | undefined): ExternalData {
     const length = number('length');
     // Told before anything is read: many tensors could name one large file.
     if (length !== undefined && length !== needed)
-      throw new UserError(`tensor '${name}' keeps ${length} bytes in '${location}' where ${needed} belong`, 'Export the model again.');
+      throw new UserError(
+        `tensor '${name}' keeps ${length} bytes in '${fields.get('location')}' where ${needed} belong`,
+        'Export the model again.',
+      );
     return readRange(path, number('offset') ?? 0, needed);
   };
 }

@@ -124,6 +124,14 @@ function version(given: Int64, what: string): number {
   return n;
 }
 
+/** Tensors that keep their data in other files: the graph's own, and those in attributes and subgraphs of its nodes. */
+export function externalTensors({ initializer, node }: GraphProto): TensorProto[] {
+  const attributes = node.flatMap((n) => n.attribute);
+  const tensors = [...initializer, ...attributes.flatMap((a) => (a.t ? [a.t, ...a.tensors] : a.tensors))];
+  const graphs = attributes.flatMap((a) => (a.g ? [a.g, ...a.graphs] : a.graphs));
+  return [...tensors.filter((t) => t.dataLocation === 1), ...graphs.flatMap(externalTensors)];
+}
+
 /** A node whose tensors all lie in it: what attributes and subgraphs keep in other files is read in, so that the model can be moved. */
 function inlined(n: NodeProto, external: ExternalData): NodeProto {
   if (n.attribute.every((a) => !a.t && a.tensors.length === 0 && !a.g && a.graphs.length === 0)) return n;

@@ -7,18 +7,20 @@ import { UserError } from '../errors';
 import { foldBatchNorm } from '../graph/passes/fold-batch-norm';
 import { forRuntimes } from '../graph/passes/for-runtimes';
 import { findMethod } from '../methods/registry';
-import { loadModel, modelBytes, parseModel, saveModel } from '../onnx/file';
+import { loadModel, parseModel, saveModel } from '../onnx/file';
 import type { Model } from '../onnx/model';
+import { requantize } from '../quantization/quantized-layer';
 import { diskSizes, quantizeLayers, quantizeModel } from '../quantization/write-quantized';
 import { accuracyOf } from '../runtime/evaluate';
 import { CompressionActor } from './actor';
+import { bitTuningFor, tunedAtBits } from './bit-tuning';
 import { rebuildFiltered } from './filter-stage';
 import { rebuildRows } from './lottery-mdp-stage';
 import { type Prepared, prepare } from './prepare';
+import { pruneActorSetup } from './prune-stage';
 import { RunFolder } from './run-folder';
 import { readRunSnapshot } from './snapshot';
 import { designOf, studentActorSetup } from './student-stage';
-import { taylorScoresFor } from './taylor-scores';
 import { rebuildMasked } from './weight-mask-stage';
 
 export interface ExportedCandidate {
@@ -75,9 +77,15 @@ async function rebuilt(candidate: Candidate, config: Config, prepared: Prepared,
     const base = folder.checkpoint('pruned.onnx');
     if (config.stages.prune && !existsSync(base))
       throw new UserError(`the pruned model of run ${folder.id} is not there any more`, 'Export its final result instead.');
-    const { model } = foldBatchNorm(config.stages.prune ? loadModel(base) : prepared.model);
+    const { model: folded } = foldBatchNorm(config.stages.prune ? loadModel(base) : prepared.model);
     const { calibration } = prepared.data;
-    return quantizeModel(model, quantizeLayers(model, candidate.policy.bits), {
+    let [model, layers] = [folded, quantizeLayers(folded, candidate.policy.bits)];
+    const tuning = await bitTuningFor(config, prepared);
+    if (tuning && layers.length > 0) {
+      model = await tunedAtBits(folded, layers, tuning);
+      layers = requantize(model, layers);
+    }
+    return quantizeModel(model, layers, {
       // 'auto' measures which is faster; a candidate's file is for looking at, and floats answer as the search saw it.
       activations: config.quantization.activations === 'u8' ? 'u8' : 'float',
       calibration,
@@ -94,20 +102,12 @@ async function rebuilt(candidate: Candidate, config: Config, prepared: Prepared,
     const students = new CompressionActor(await studentActorSetup(config, prepared, threads));
     return parseModel((await students.run({ kind: 'build-student', design: designOf(candidate, prepared) })).model!);
   }
-  const { seed } = config;
-  const { selection, reconstruct, refit, positions } = config.pruning;
-  const scores = await taylorScoresFor(config, prepared);
-  const actor = new CompressionActor({
-    model: modelBytes(prepared.model),
-    scoring: prepared.data.search,
-    calibration: prepared.data.calibration,
-    pruning: { selection, scores, reconstruct, refit, positions, seed },
-  });
+  const actor = new CompressionActor(await pruneActorSetup(config, prepared));
   const decisions = prepared.groups
     .filter((g) => candidate.policy.ratios[g.id] !== undefined)
     .map((g): [string, number] => [g.id, Math.round(g.channels * (1 - candidate.policy.ratios[g.id]))]);
   try {
-    const { model } = await actor.run({ kind: 'build', decisions });
+    const { model } = await actor.run({ kind: 'build', decisions, masked: true });
     return parseModel(model!);
   } finally {
     await actor.dispose();

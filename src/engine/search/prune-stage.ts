@@ -10,7 +10,7 @@ import { findMethod } from '../methods/registry';
 import { modelBytes, parseModel, saveModel } from '../onnx/file';
 import type { Model } from '../onnx/model';
 import { accuracyOf } from '../runtime/evaluate';
-import { CompressionActor } from './actor';
+import { type ActorSetup, CompressionActor } from './actor';
 import { createActorPool } from './actor-pool';
 import { writeFileAtomic } from './atomic-file';
 import { channelCost } from './channel-cost';
@@ -79,26 +79,9 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
     const removed = groups.reduce((a, g) => a + (g.choices.channels - (kept[g.id] ?? g.choices.channels)), 0);
     return costWithout(after(kept), removed);
   };
-  const scores = await taylorScoresFor(config, prepared);
-  const variational = await rolloutMasking(config, prepared);
-  const pool = createActorPool(
-    {
-      model: modelBytes(model),
-      scoring: prepared.data.search,
-      calibration: firstSamples(prepared.data.calibration, config.pruning.calibrationImages),
-      pruning: {
-        selection: config.pruning.selection,
-        scores,
-        reconstruct: config.pruning.reconstruct,
-        refit: config.pruning.refit,
-        positions: config.pruning.positions,
-        seed: config.seed,
-      },
-      variational,
-    },
-    config.search.actors,
-    context.threads?.actor,
-  );
+  const setup = await pruneActorSetup(config, prepared);
+  const { variational } = setup;
+  const pool = createActorPool(setup, config.search.actors, context.threads?.actor);
   const needsLatency = config.goal.latency !== undefined || /\blatency\b/.test(config.reward.prune);
   const targets = (findMethod(config.method.name).targets?.(config) ?? []).map((flops): PruneTarget => {
     const goal = { ...config.goal, flops };
@@ -142,7 +125,7 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
       const decisions = decisionsOf(best);
       const quick = (await pool.run({ kind: 'build', decisions }, best.episode % config.search.actors)).model!;
       await pool.dispose();
-      const built = parseModel(await buildFinal(context, decisions, quick, scores));
+      const built = parseModel(await buildFinal(context, decisions, quick, setup.pruning.scores));
       saveModel(built, folder.best('pruned-untrained.onnx'));
       return built;
     });
@@ -150,6 +133,18 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
   } finally {
     await pool.dispose();
   }
+}
+
+/** What candidates of the stage are cut, reconstructed, masked and scored with: in the search, and when one is exported. */
+export async function pruneActorSetup(config: Config, prepared: Prepared): Promise<ActorSetup> {
+  const { selection, reconstruct, refit, positions, calibrationImages } = config.pruning;
+  return {
+    model: modelBytes(prepared.model),
+    scoring: prepared.data.search,
+    calibration: firstSamples(prepared.data.calibration, calibrationImages),
+    pruning: { selection, scores: await taylorScoresFor(config, prepared), reconstruct, refit, positions, seed: config.seed },
+    variational: await rolloutMasking(config, prepared),
+  };
 }
 
 /** Variational pruning of candidates, where the config asks for it. @throws UserError where there is nothing to train on */

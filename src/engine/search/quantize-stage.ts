@@ -1,7 +1,6 @@
 /** Stage 2: the agent picks each layer's weight bits under a byte budget. */
 import { absoluteBudget } from '../../protocol/config';
 import type { ModelCost, Policy } from '../../protocol/policy';
-import { BatchPipeline } from '../data/batches';
 import { UserError } from '../errors';
 import { countCosts } from '../graph/costs';
 import { inferTypes } from '../graph/infer';
@@ -9,11 +8,10 @@ import { type Layer, quantizableLayers } from '../graph/layers';
 import { modelBytes } from '../onnx/file';
 import type { Model } from '../onnx/model';
 import { storedBytes } from '../quantization/quantizers';
-import { Random } from '../random';
-import type { TuningBatch } from './actor';
 import { createActorPool } from './actor-pool';
 import { writeFileAtomic } from './atomic-file';
 import { bitStage } from './bit-stage';
+import { bitTuningFor } from './bit-tuning';
 import { bitChoices } from './choices';
 import { layerFeatures } from './layer-features';
 import type { RunContext } from './run-context';
@@ -69,14 +67,14 @@ export async function quantizeStage(context: RunContext, model: Model, pruned: P
     );
   }
 
-  const tuning = await tuningBatches(context);
+  const tuning = await bitTuningFor(config, prepared);
   const pool = createActorPool(
     {
       model: modelBytes(model),
       scoring: prepared.data.search,
       calibration: prepared.data.calibration,
       pruning: { selection: config.pruning.selection, reconstruct: false, positions: 1, seed: config.seed },
-      tuning: tuning && { batches: tuning, learningRate: config.quantization.learningRate },
+      tuning,
     },
     config.search.actors,
     context.threads?.actor,
@@ -108,7 +106,7 @@ export async function quantizeStage(context: RunContext, model: Model, pruned: P
   try {
     const result = await searchStage(context, definition);
     // Complete policies alone are tuned.
-    const trainingSteps = result.completePolicies * (tuning?.length ?? 0);
+    const trainingSteps = result.completePolicies * (tuning?.batches.length ?? 0);
     return { ...result, trainingSteps, bits: result.best?.policy.bits ?? { ...fixedBits, ...mostBits } };
   } finally {
     await pool.dispose();
@@ -117,25 +115,3 @@ export async function quantizeStage(context: RunContext, model: Model, pruned: P
 
 const weightCount = (model: Model, layer: Layer): number => model.graph.initializers.get(layer.weight)!.size;
 const hasZeros = (model: Model, layer: Layer): boolean => model.graph.initializers.get(layer.weight)!.floats().includes(0);
-
-/** The batches that every complete bit policy is tuned on before it is scored. */
-async function tuningBatches({ config, prepared }: RunContext): Promise<TuningBatch[] | undefined> {
-  const steps = config.quantization.steTuning;
-  const { train, normalization, augmentation } = prepared.data;
-  if (steps === 0 || !train?.dataset.labels) return undefined;
-  const pipeline = new BatchPipeline(train, {
-    batch: Math.min(config.recovery.batch, train.rows.length),
-    normalization,
-    augmentation,
-    shuffle: true,
-    random: new Random(config.seed).fork('tuning'),
-  });
-  const batches: TuningBatch[] = [];
-  for (let epoch = 0; batches.length < steps; epoch++) {
-    for await (const b of pipeline.batches(epoch)) {
-      batches.push({ inputs: b.inputs.slice(), labels: b.labels!.slice() });
-      if (batches.length >= steps) break;
-    }
-  }
-  return batches;
-}
