@@ -1,13 +1,15 @@
 /** The methods that train in rounds, end to end on generated digits: lottery tickets, the same as an MDP, Deep Compression. */
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { loadTensorBackend } from '../../src/engine/agents/tensor-backend';
 import { lenet5 } from '../../src/engine/architectures/lenet5';
+import { npyBytes, raw } from '../../src/engine/data/testing/sample-files';
 import { quantizableLayers } from '../../src/engine/graph/layers';
 import { withMethodSettings } from '../../src/engine/methods/settings';
-import { loadModel, modelBytes } from '../../src/engine/onnx/file';
+import { loadModel, modelBytes, saveModel } from '../../src/engine/onnx/file';
 import type { Model } from '../../src/engine/onnx/model';
+import { saveWithExternalData } from '../../src/engine/onnx/testing/external-data';
 import { decodeModel } from '../../src/engine/quantization/deep-compression-file';
 import { Random } from '../../src/engine/random';
 import { accuracyOf } from '../../src/engine/runtime/evaluate';
@@ -21,7 +23,7 @@ import { type RunResult, resumeRun, startRun } from '../../src/engine/search/run
 import type { RunContext } from '../../src/engine/search/run-context';
 import { RunFolder } from '../../src/engine/search/run-folder';
 import { stageOne } from '../../src/engine/search/stage-one';
-import type { TicketFigures } from '../../src/engine/search/ticket-training';
+import { initialModel, type TicketFigures, ticketOptions } from '../../src/engine/search/ticket-training';
 import { trainBaseline } from '../../src/engine/search/train-baseline';
 import { Trainer } from '../../src/engine/training/trainer';
 import { type Config, type ConfigInput, configSchema } from '../../src/protocol/config';
@@ -51,26 +53,39 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 const run = (c: Config): Promise<RunResult> => startRun(c, { folder: root });
 
-/** Stage 1 alone, as a run has it: what follows it takes most of a short run's time. */
-async function stage(given: Config): Promise<PruneStageResult & { readonly folder: string; readonly stepsMade: number }> {
+interface Place {
+  /** Of a run that is resumed; absent: a new one. */
+  readonly folder?: string;
+  readonly expired?: (journal: string) => boolean;
+}
+
+/** Work with what a run has before its first phase. */
+async function inRun<T>(given: Config, work: (context: RunContext) => Promise<T>, { folder: of, expired }: Place = {}): Promise<T> {
   const c = withMethodSettings(given);
   const prepared = await prepare(c, { folder: root, threads: 1 });
-  const folder = RunFolder.create(join(root, 'stages'), prepared.modelPath, new Date(0));
+  const folder = of === undefined ? RunFolder.create(join(root, 'stages'), prepared.modelPath, new Date(0)) : RunFolder.open(of);
   folder.writeJson(folder.config, { config: c, folder: root });
   const recorder = new Recorder(folder.journal);
-  const step = vi.spyOn(Trainer.prototype, 'step');
   try {
     const { costs, data, model } = prepared;
     const accuracy = await accuracyOf(model, data.search, { threads: 1 });
     const original = { accuracy, flops: costs.macs, params: costs.params, bytes: costs.weightBytes, sparsity: 0 };
     const backend = await loadTensorBackend('js');
-    const context: RunContext = { config: c, folder, recorder, prepared, backend, original, cores: 1, expired: () => false };
-    const result = await stageOne(context);
-    return { ...result, folder: folder.path, stepsMade: step.mock.calls.length };
+    const late = (): boolean => expired?.(readFileSync(folder.journal, 'utf8')) ?? false;
+    return await work({ config: c, folder, recorder, prepared, backend, original, cores: 1, expired: late });
   } finally {
-    step.mockRestore();
     recorder.close();
   }
+}
+
+/** Stage 1 alone, as a run has it: what follows it takes most of a short run's time. */
+function stage(given: Config, place?: Place): Promise<PruneStageResult & { readonly folder: string; readonly stepsMade: number }> {
+  const step = vi.spyOn(Trainer.prototype, 'step');
+  const work = async (context: RunContext) => {
+    const result = await stageOne(context);
+    return { ...result, folder: context.folder.path, stepsMade: step.mock.calls.length };
+  };
+  return inRun(given, work, place).finally(() => step.mockRestore());
 }
 const read = <T>(path: string): T => JSON.parse(readFileSync(path, 'utf8')) as T;
 const weightsOf = (model: Model): Array<[string, Float32Array]> =>
@@ -136,6 +151,43 @@ describe('lottery-ticket', () => {
       });
     }
     expect(moved).toBeGreaterThan(1);
+  });
+
+  /** What the run would rewind to, and what it says about it. */
+  const initialOf = (change: Partial<ConfigInput>): Promise<{ model: Model; journal: string }> =>
+    inRun(config('lottery-ticket', TICKET, change), async (context) => ({
+      model: await initialModel(context, ticketOptions(context)),
+      journal: readFileSync(context.folder.journal, 'utf8'),
+    }));
+  const drawnWith = (seed: number): Model => lenet5.build({ classes: 10, random: new Random(seed).fork('weights') });
+  // Not toEqual: where it fails it takes minutes to say so.
+  const sameWeights = (a: Model, b: Model): boolean =>
+    weightsOf(a).every(([name, w]) => w.join() === b.graph.initializers.get(name)!.floats().join());
+  /** The same network from a file that says nothing of its training. */
+  const bareModel = (): string => {
+    const trainedModel = loadModel(join(root, 'net.onnx'));
+    expect([...trainedModel.metadata]).toEqual([['espalier.train', '{"architecture":"lenet5","seed":3}']]);
+    saveModel({ ...trainedModel, metadata: new Map() }, join(root, 'bare.onnx'));
+    return 'bare.onnx';
+  };
+
+  test('a run with another seed than the training’s rewinds to the weights of the training', async () => {
+    const { model, journal } = await initialOf({ seed: 8 });
+    expect(sameWeights(model, drawnWith(3))).toBe(true);
+    expect(journal).not.toContain('warning');
+  });
+
+  test('where the model does not say its seed, the run’s is assumed, with a warning', async () => {
+    const { model, journal } = await initialOf({ seed: 8, model: bareModel() });
+    expect(sameWeights(model, drawnWith(8))).toBe(true);
+    expect(sameWeights(model, drawnWith(3))).toBe(false);
+    expect(journal).toContain('are assumed to be those of seed 8');
+  });
+
+  test('trained as another architecture than "train" names, the model is rewound to itself, with a warning', async () => {
+    const { model, journal } = await initialOf({ train: { architecture: 'lenet-300-100' } });
+    expect(sameWeights(model, loadModel(join(root, 'net.onnx')))).toBe(true);
+    expect(journal).toContain('the model was trained as lenet5, not as the lenet-300-100 of');
   });
 
   test('rounds only mask more; each is a candidate that can be exported as it was scored', async () => {
@@ -214,9 +266,28 @@ describe('lottery-ticket', () => {
   test('what cannot be is said', async () => {
     await expect(stage(config('lottery-ticket', { sparsity: 1.2 }))).rejects.toThrow('method.options.sparsity is 1.2');
     await expect(stage(config('lottery-ticket', { mask: 'none.json' }))).rejects.toThrow('cannot read the mask');
-    await expect(stage(config('lottery-ticket', TICKET, { train: { architecture: 'lenet-300-100' } }))).rejects.toThrow(
+    await expect(stage(config('lottery-ticket', TICKET, { model: bareModel(), train: { architecture: 'lenet-300-100' } }))).rejects.toThrow(
       'the network that "train" builds is not the model before its training',
     );
+  });
+});
+
+describe.each([
+  ['lottery-ticket', { epochs: 1, baseline: false }],
+  ['deep-compression', {}],
+] as const)('the time limit of %s', (name, options) => {
+  const wanted = config(name, { ...options, rounds: 3 }, { stages: { prune: true, quantize: false } });
+  const outcome = ({ best, end, scorings, model }: PruneStageResult) => ({ best: best?.id, end, scorings, sparsity: sparsityOf(model) });
+
+  test('ends it before a round; what was finished before a resume stays, however late that is', async () => {
+    const cut = await stage(wanted, { expired: (journal) => journal.includes('round:p-round-2') });
+    expect(outcome(cut)).toMatchObject({ best: 'p-round-2', end: 'time-limit', scorings: 2 });
+    const late = { folder: cut.folder, expired: () => true };
+    expect(outcome(await stage(wanted, late))).toEqual(outcome(cut));
+    const whole = await stage(wanted, { folder: cut.folder });
+    expect(outcome(whole)).toMatchObject({ best: 'p-round-3', end: 'complete', scorings: 3 });
+    expect(outcome(await stage(wanted, late))).toEqual(outcome(whole));
+    expect(read<{ id: string }>(join(cut.folder, 'best/policy.json')).id).toBe('p-round-3');
   });
 });
 
@@ -321,6 +392,24 @@ describe('deep-compression', () => {
     );
     expect(fewer.best!.cost.effectiveMacs).toBeLessThanOrEqual(0.1 * fewer.best!.cost.macs);
     expect(fewer.best!.cost.effectiveMacs).toBeGreaterThan(0.095 * fewer.best!.cost.macs);
+  });
+
+  test('an original that is a folder, or keeps its weights elsewhere, counts as the one file it becomes', async () => {
+    writeFileSync(
+      join(root, 'pictures.npy'),
+      npyBytes('<f4', [60, 3, 8, 8], raw(Float32Array.from({ length: 60 * 192 }, (_, i) => Math.sin(i)))),
+    );
+    saveWithExternalData(loadModel(join(root, 'net.onnx')), join(root, 'external.onnx'));
+    const pictures = { files: { inputs: 'pictures.npy' }, normalization: { scale: 1 } };
+    const folder = join(__dirname, '../fixtures/formats/saved-model/keras');
+    for (const change of [{ model: folder, data: pictures }, { model: 'external.onnx' }]) {
+      const once = { rounds: 1, epochs: 0, codebookEpochs: 0 };
+      const { folder: written } = await stage(config('deep-compression', once, change));
+      const [original] = read<DeepCompressionFigures>(join(written, 'best/deep-compression.json')).steps;
+      const weights = weightsOf(loadModel(join(written, 'best/original.onnx'))).reduce((n, [, w]) => n + w.length, 0);
+      expect(original.bytes).toBeGreaterThan(4 * weights);
+      expect(original.bytes).toBe(statSync(join(written, 'best/original.onnx')).size);
+    }
   });
 
   test('fixed bits and skipped layers keep to themselves', async () => {

@@ -11,12 +11,12 @@ import type { Model } from '../onnx/model';
 import { SequentialPruner } from '../pruning/prune-sequence';
 import { removeChannels } from '../pruning/remove-channels';
 import { exportQuantized } from '../quantization/export-quantized';
-import { type QuantizedLayer, quantizeLayer, quantizersOf, withDequantizedWeights } from '../quantization/quantized-layer';
+import { type QuantizedLayer, quantizeLayer, withDequantizedWeights } from '../quantization/quantized-layer';
 import { Random } from '../random';
 import { accuracyOf, type ScoringSet } from '../runtime/evaluate';
 import type { SampleLayout } from '../runtime/feeds';
 import { measureLatency } from '../runtime/latency';
-import { Trainer } from '../training/trainer';
+import { type BitTuning, tunedAtBits } from './bit-tuning';
 import type { WidthDecision } from './prune-environment';
 import { maskedAfterNoise, type RolloutMasking } from './rollout-masking';
 import { StudentBuilder, type StudentDesign, type StudentTeaching } from './student';
@@ -44,7 +44,7 @@ export interface ActorSetup {
     readonly seed: number;
   };
   /** Straight-through fine-tuning before a complete bit policy is scored; absent: none. */
-  readonly tuning?: { readonly batches: readonly TuningBatch[]; readonly learningRate: number };
+  readonly tuning?: BitTuning;
   /** Variational pruning of complete candidates; absent: none. */
   readonly variational?: RolloutMasking;
   /** Fine-tuning after each layer that is masked; absent: none. */
@@ -68,11 +68,11 @@ export type ActorTask =
       /** Mask single weights too, as set up. */
       readonly masked?: boolean;
     }
-  /** The same, returning the model's bytes instead of scoring it. */
-  | { readonly kind: 'build'; readonly decisions: readonly WidthDecision[] }
-  /** Mask the weights of these layers in this order, fine-tuning after each as set up; score the result. */
+  /** The same, returning the model's bytes instead of scoring it; without masks where training them fails. */
+  | { readonly kind: 'build'; readonly decisions: readonly WidthDecision[]; readonly masked?: boolean }
+  /** Mask the weights of these layers in this order, fine-tuning after each as set up; score the result, 0 where the fine-tuning diverges. */
   | { readonly kind: 'mask'; readonly decisions: readonly MaskDecision[]; readonly latency?: boolean }
-  /** The same, returning the model's bytes. */
+  /** The same, returning the model's bytes; not fine-tuned where that diverges. */
   | { readonly kind: 'build-mask'; readonly decisions: readonly MaskDecision[] }
   /** Take these channels (indices by group) out; score the result. */
   | { readonly kind: 'remove'; readonly removals: ReadonlyArray<readonly [group: string, channels: readonly number[]]> }
@@ -91,6 +91,8 @@ export interface ActorResult {
   readonly accuracy?: number;
   /** Median milliseconds at batch 1, where asked for. */
   readonly latency?: number;
+  /** Training it diverged: it scores 0. */
+  readonly diverged?: boolean;
   readonly model?: Uint8Array;
 }
 
@@ -109,21 +111,20 @@ export class CompressionActor {
 
   async run(task: ActorTask): Promise<ActorResult> {
     switch (task.kind) {
-      case 'prune':
-      case 'mask': {
-        const model =
-          task.kind === 'mask'
-            ? await this.trajectory().at(task.decisions)
-            : await this.maskedToo(await this.pruned(task.decisions), task.masked);
-        const accuracy = model ? await accuracyOf(model, this.setup.scoring, { threads: 1 }) : 0;
-        if (!task.latency || !model) return { accuracy };
-        const [measured] = await measureLatency([modelBytes(model)], this.setup.scoring, 1, { threads: 1 });
-        return { accuracy, latency: measured?.median };
+      case 'prune': {
+        const pruned = await this.pruned(task.decisions);
+        return this.scored(await this.maskedToo(pruned, task.masked), () => pruned, task.latency);
       }
-      case 'build':
-        return { model: modelBytes(await this.pruned(task.decisions)) };
+      case 'mask': {
+        const masked = this.trajectory();
+        return this.scored(await masked.at(task.decisions), () => masked.untrained(task.decisions), task.latency);
+      }
+      case 'build': {
+        const pruned = await this.pruned(task.decisions);
+        return { model: modelBytes((await this.maskedToo(pruned, task.masked)) ?? pruned) };
+      }
       case 'build-mask':
-        return { model: modelBytes(await this.trajectory().at(task.decisions)) };
+        return { model: modelBytes((await this.trajectory().at(task.decisions)) ?? this.trajectory().untrained(task.decisions)) };
       case 'remove':
         return { accuracy: await accuracyOf(this.without(task.removals), this.setup.scoring, { threads: 1 }) };
       case 'build-removed':
@@ -142,11 +143,20 @@ export class CompressionActor {
         const layers = this.quantizedLayers(task.bits);
         const model =
           task.tune && this.setup.tuning && layers.length > 0
-            ? await this.tuned(layers, this.setup.tuning)
+            ? await tunedAtBits(this.model, layers, this.setup.tuning)
             : withDequantizedWeights(this.model, layers);
         return { accuracy: await accuracyOf(model, this.setup.scoring, { threads: 1 }) };
       }
     }
+  }
+
+  /** @param untrained the same candidate before training, which is timed where that diverged: a reward that reads the latency needs one */
+  private async scored(model: Model | undefined, untrained: () => Model, latency: boolean | undefined): Promise<ActorResult> {
+    const accuracy = model ? await accuracyOf(model, this.setup.scoring, { threads: 1 }) : 0;
+    const result: ActorResult = { accuracy, ...(!model && { diverged: true }) };
+    if (!latency) return result;
+    const [measured] = await measureLatency([modelBytes(model ?? untrained())], this.setup.scoring, 1, { threads: 1 });
+    return { ...result, latency: measured?.median };
   }
 
   private without(removals: ReadonlyArray<readonly [group: string, channels: readonly number[]]>): Model {
@@ -205,23 +215,6 @@ export class CompressionActor {
       chosen.push(entry);
     }
     return chosen;
-  }
-
-  /** The model after a few straight-through steps at these bits (methods.md §1: fine-tuning after each rollout). */
-  private async tuned(layers: readonly QuantizedLayer[], tuning: NonNullable<ActorSetup['tuning']>): Promise<Model> {
-    const trainer = await Trainer.create(this.model, {
-      batch: tuning.batches[0].labels.length,
-      quantizers: quantizersOf(layers),
-      momentum: 0.9,
-      weightDecay: 0,
-      threads: 1,
-    });
-    try {
-      for (const batch of tuning.batches) await trainer.step(batch, tuning.learningRate);
-      return trainer.model({ quantized: true });
-    } finally {
-      await trainer.dispose();
-    }
   }
 
   async dispose(): Promise<void> {

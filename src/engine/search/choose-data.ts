@@ -25,7 +25,7 @@ export async function chooseData(modelPath: string, dataFolder: string | undefin
   if (!roots) {
     throw new UserError(
       `no data was named to test ${modelPath} on (its input takes ${wanted})`,
-      'Pass --data DIR (a folder of data sets), --data mnist or another name, --data inputs.npy for a label-free run, or write a config with "data".',
+      'Pass --data DIR (a folder of data sets; in VS Code the setting espalier.dataFolder), --data mnist or another name, --data inputs.npy for a label-free run, or write a config with "data".',
     );
   }
   const found: DataSource[] = [];

@@ -2,11 +2,12 @@
  * Deep Compression (Han, Mao, Dally 2016): weights are pruned by magnitude and the rest retrained, round after round; what is left of each
  * layer shares a few values, which are fine-tuned; indices and places are Huffman coded. What is stored after each step lies on disk.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { absoluteBudget } from '../../protocol/config';
 import { overrideFor } from '../../protocol/layer-overrides';
 import type { Candidate } from '../../protocol/policy';
 import { UserError } from '../errors';
+import { asOnnxFile } from '../formats/registry';
 import { type Layer, quantizableLayers } from '../graph/layers';
 import { foldBatchNorm } from '../graph/passes/fold-batch-norm';
 import { type MethodOptions, ownOptions } from '../methods/options';
@@ -31,6 +32,7 @@ import {
   enterRound,
   type MaskableLayer,
   maskableLayers,
+  roundIsKnown,
   sparsityOf,
   sparsityWithinFlops,
   wantedSparsity,
@@ -107,11 +109,12 @@ export async function deepCompressionStage(context: RunContext): Promise<PruneSt
     const most = Math.max(1, Math.min(options.rounds, config.search.scorings ?? Number.POSITIVE_INFINITY));
     recorder.phase('prune', most);
     for (; rounds < most; rounds++) {
-      if (rounds > 0 && context.expired()) {
+      const id = `p-round-${rounds + 1}`;
+      // A resumed run takes up what it had finished, however late it is.
+      if (rounds > 0 && !roundIsKnown(context, id) && context.expired()) {
         end = 'time-limit';
         break;
       }
-      const id = `p-round-${rounds + 1}`;
       const planned = 1 - (1 - options.sparsity) ** ((rounds + 1) / most);
       const last = rounds === most - 1;
       const sparsity = last ? sparsityWithinFlops(context, layers, planned, (s) => sharesBelow(model, layers, s)) : planned;
@@ -301,7 +304,8 @@ async function figuresOf(context: RunContext, files: readonly string[]): Promise
     {
       step: 'original',
       file: prepared.modelPath,
-      bytes: readFileSync(prepared.modelPath).length,
+      // As `finish` measures it: a folder, or a file without its weights, is not what is compressed.
+      bytes: statSync(await asOnnxFile(prepared.modelPath, folder.best('original.onnx'))).size,
       accuracy: (await bothAccuracies(context, 'original', prepared.model)).report,
     },
   ];

@@ -18,6 +18,7 @@ import {
   maskableLayers,
   randomBaseline,
   rewoundModel,
+  roundIsKnown,
   sparsityOf,
   sparsityWithinFlops,
   ticketOptions,
@@ -44,14 +45,15 @@ export async function lotteryTicketStage(context: RunContext): Promise<PruneStag
   let end: StageEnd = 'complete';
   let done = 0;
   for (const shares of schedule) {
-    if (done > 0 && context.expired()) {
+    const id = `p-round-${done + 1}`;
+    // A resumed run takes up what it had finished, however late it is.
+    if (done > 0 && !roundIsKnown(context, id) && context.expired()) {
       end = 'time-limit';
       break;
     }
     const { initializers } = model.graph;
     masks =
       given ?? new Map(layers.map(({ layer }, i) => [layer.weight, magnitudeMask(initializers.get(layer.weight)!.floats(), shares[i])]));
-    const id = `p-round-${done + 1}`;
     model = await trained(context, id, start, masks, options);
     best = await enterRound(context, id, done, model, { ratios: {}, bits: {}, sparsity: sparsityOf(layers, masks) });
     done++;

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { UserError } from '../errors';
-import { RunLock } from './run-lock';
+import { isHeld, RunLock } from './run-lock';
+import { readRunSnapshot } from './snapshot';
 
 let folder: string;
 let path: string;
@@ -67,6 +68,33 @@ describe('the lock of a run folder', () => {
     RunLock.take(path);
     expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject({ pid: process.pid });
     expect(readdirSync(folder)).toEqual(['run.lock']);
+  });
+
+  it('tells those who only look whether somebody works on the run', async () => {
+    expect(isHeld(path)).toBe(false);
+    const other = await otherProcess();
+    writeFileSync(path, JSON.stringify({ pid: other.pid, since }));
+    expect(isHeld(path)).toBe(true);
+    // A run in another process is neither interrupted nor to be resumed.
+    const header = {
+      type: 'header',
+      format: 1,
+      id: 'r',
+      config: {},
+      model: { path: 'net.onnx', sha256: '' },
+      versions: {},
+      startedAt: since,
+    };
+    writeFileSync(join(folder, 'journal.jsonl'), `${JSON.stringify(header)}\n`);
+    expect(readRunSnapshot(folder)!.summary).toMatchObject({
+      elsewhere: true,
+      resumable: false,
+      reason: 'another process is working on it',
+    });
+    await other.end();
+    expect(isHeld(path)).toBe(false);
+    const { elsewhere, resumable, status } = readRunSnapshot(folder)!.summary;
+    expect({ elsewhere, resumable, status }).toEqual({ elsewhere: undefined, resumable: true, status: 'interrupted' });
   });
 
   it.runIf(process.platform === 'linux')('is taken over where its number belongs to a later process now', () => {

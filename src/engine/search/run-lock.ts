@@ -67,6 +67,12 @@ export class RunLock {
   }
 }
 
+/** Whether a living process holds the lock at `path`, this one included. */
+export function isHeld(path: string): boolean {
+  const holder = holderIn(contentOf(path) ?? '');
+  return holder !== undefined && isAlive(holder);
+}
+
 /** Removes a stale lock, unless another process has put its own there since `seen` was read. */
 function clear(path: string, seen: string): void {
   const aside = `${path}.${process.pid}${TEMPORARY}`;

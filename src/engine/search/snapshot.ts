@@ -7,6 +7,7 @@ import type { EpisodePoint, RunSnapshot, RunStatus, RunSummary } from '../../pro
 import { readJournal } from './journal';
 import { headerOfQueued } from './queued-run';
 import { RunFolder } from './run-folder';
+import { isHeld } from './run-lock';
 
 /** Diagnostics kept; beyond that every second one is dropped, so that snapshots stay small enough to be sent whole. */
 const MOST_DIAGNOSTICS = 1000;
@@ -100,8 +101,11 @@ export class SnapshotBuilder {
     return this.end !== undefined;
   }
 
-  /** @param live what its process says of it; absent: a journal without an end is of a process that was killed */
-  snapshot(live?: 'queued' | 'running'): RunSnapshot {
+  /**
+   * @param live what its process says of it, or that there is one which cannot be asked; absent: a journal without an end is of a process
+   * that was killed
+   */
+  snapshot(live?: 'queued' | 'running' | 'elsewhere'): RunSnapshot {
     const points = [...this.episodes.values()];
     return {
       revision: this.revision,
@@ -118,9 +122,10 @@ export class SnapshotBuilder {
     };
   }
 
-  private summary(live?: 'queued' | 'running'): RunSummary {
+  private summary(live?: 'queued' | 'running' | 'elsewhere'): RunSummary {
     const { header, original, end } = this;
-    const status: RunStatus = end?.type ?? live ?? 'interrupted';
+    const elsewhere = end === undefined && live === 'elsewhere';
+    const status: RunStatus = end?.type ?? (live === 'elsewhere' ? undefined : live) ?? 'interrupted';
     const config = header?.config as { method?: { name?: string }; search?: { episodes?: number } } | undefined;
     const stage = this.phase === 'quantize' ? 'quantize' : 'prune';
     const done = [...this.episodes.values()].filter((p) => p.stage === stage).length;
@@ -136,11 +141,14 @@ export class SnapshotBuilder {
       reason:
         end && end.type !== 'finished'
           ? end.reason
-          : status === 'interrupted'
-            ? original
-              ? 'its process ended'
-              : 'it had not begun yet'
-            : undefined,
+          : elsewhere
+            ? 'another process is working on it'
+            : status === 'interrupted'
+              ? original
+                ? 'its process ended'
+                : 'it had not begun yet'
+              : undefined,
+      elsewhere: elsewhere || undefined,
       paused: end?.type === 'interrupted' && end.asked && !end.ended ? true : undefined,
       stopped: end?.type === 'interrupted' && end.ended ? true : undefined,
       startedAt: header?.startedAt ?? new Date(0).toISOString(),
@@ -157,7 +165,7 @@ export class SnapshotBuilder {
       },
       best: this.best(),
       goalMet: end?.type === 'finished' ? end.goalMet : undefined,
-      resumable: status === 'interrupted' || status === 'failed',
+      resumable: !elsewhere && (status === 'interrupted' || status === 'failed'),
     };
   }
 
@@ -176,7 +184,7 @@ export class SnapshotBuilder {
 
 /** The snapshot of a run folder; undefined where it holds no journal. */
 export function readRunSnapshot(folder: string): RunSnapshot | undefined {
-  return readRunEvents(folder)?.snapshot();
+  return readRunEvents(folder)?.snapshot(isHeld(new RunFolder(folder).lock) ? 'elsewhere' : undefined);
 }
 
 /** A builder with everything that is in a run folder's journal. */

@@ -3,10 +3,12 @@
  * what is left; every student is taught by the original for a short time before it is scored.
  */
 import type { Config } from '../../protocol/config';
+import { overrideFor } from '../../protocol/layer-overrides';
 import type { Candidate, ModelCost, Policy } from '../../protocol/policy';
 import { UserError } from '../errors';
 import { findChannelGroups } from '../graph/channel-groups';
 import { costAfter, countCosts, type ModelCosts } from '../graph/costs';
+import type { Layer } from '../graph/layers';
 import { findRemovableParts, removeParts } from '../graph/removable-parts';
 import { findMethod } from '../methods/registry';
 import { modelBytes, parseModel, saveModel } from '../onnx/file';
@@ -210,11 +212,13 @@ export async function studentStage(context: RunContext): Promise<PruneStageResul
   }
 }
 
-/** Parts that no override skips. */
-function removableParts({ model }: Prepared, config: Config): PartProblem['parts'] {
-  const skipped = (name: string): boolean => config.layers[name]?.skip === true;
+/** Parts of which no override skips a layer. */
+export function removableParts({ model }: Pick<Prepared, 'model'>, config: Config): PartProblem['parts'] {
+  // One layer at a time: an override of a part's other layer does not lift a skip.
+  const skipped = (part: string, { name, weight }: Layer): boolean =>
+    overrideFor(config.layers, [part, name, weight.replace(/\.weight$/, '')])?.skip === true;
   return findRemovableParts(model)
-    .filter(({ name, layers }) => !skipped(name) && !layers.some((l) => skipped(l.name)))
+    .filter(({ name, layers }) => !layers.some((l) => skipped(name, l)))
     .map(({ name, kind, layers }, i) => {
       const features = layerFeatures(layers[0], i);
       return {
@@ -226,15 +230,16 @@ function removableParts({ model }: Prepared, config: Config): PartProblem['parts
     });
 }
 
-function shrinkProblem(
+export function shrinkProblem(
   { network, costs }: { network: Model; costs: ModelCosts },
   original: ModelCosts,
-  { config }: RunContext,
+  { config }: Pick<RunContext, 'config'>,
 ): ShrinkProblem {
   const all = findChannelGroups(network).groups;
   const open = all.flatMap((group) => {
     const choices = widthChoices(group, config);
-    return choices && choices.widths.length > 1 ? [{ group, choices }] : [];
+    // A fixed width is nothing to choose, but narrower all the same.
+    return choices && (choices.widths.length > 1 || choices.widths[0] < choices.channels) ? [{ group, choices }] : [];
   });
   const touched = (group: (typeof all)[number]): Set<string> => new Set([...group.producers, ...group.consumers].flatMap((m) => m.layers));
   const groups = open.map(({ group, choices }, index): WidthGroup => {

@@ -21,6 +21,7 @@ import { formatPercent } from './figures';
 import { epochCheckpoints, trainingBatches, tuningOptions } from './recover';
 import type { RunContext } from './run-context';
 import { savedModel } from './saved-model';
+import { trainingRecordOf } from './train-baseline-record';
 
 export interface TicketOptions {
   /** Share of all weights of the layers that is gone in the end; in (0, 1). */
@@ -147,26 +148,36 @@ export function maskableLayers({ config, prepared }: Pick<RunContext, 'config' |
 }
 
 /**
- * The weights that are rewound to: of the file that is named, or those that `espalier train` began with (they follow from the config's
- * seed), else the model's own, which the run then says.
+ * The weights that are rewound to: of the file that is named, or those that `espalier train` began with (they follow from the seed that it
+ * wrote into the model; a run has one of its own), else the model's own, which the run then says.
  * @throws UserError where they are of another network
  */
 export async function initialModel(context: RunContext, { initial }: TicketOptions): Promise<Model> {
   const { config, prepared, recorder } = context;
   const own = prepared.model;
-  let from: Model | undefined;
-  if (initial !== '') from = normalize(await loadAnyModel(configPath(context, initial))).model;
-  else if (config.train) {
-    const random = new Random(config.seed).fork('weights');
-    from = normalize(findArchitecture(config.train.architecture).build({ classes: prepared.data.classes, random })).model;
-  }
-  if (!from) {
-    await recorder.once('note:rewind', async () => {
-      recorder.warning(
-        'the weights before training are not known, so the masked network is rewound to the model as it is; "train" or "method.options.initial" names them',
-      );
+  const record = trainingRecordOf(own);
+  const warn = (message: string): Promise<boolean> =>
+    recorder.once('note:rewind', async () => {
+      recorder.warning(message);
       return true;
     });
+  const drawn = initial === '' ? config.train : undefined;
+  if (drawn && record && record.architecture !== drawn.architecture) {
+    await warn(
+      `the model was trained as ${record.architecture}, not as the ${drawn.architecture} of "train", so the masked network is rewound to the model as it is; "train.architecture" or "method.options.initial" puts it right`,
+    );
+    return own;
+  }
+  let from: Model | undefined;
+  if (initial !== '') from = normalize(await loadAnyModel(configPath(context, initial))).model;
+  else if (drawn) {
+    const random = new Random(record?.seed ?? config.seed).fork('weights');
+    from = normalize(findArchitecture(drawn.architecture).build({ classes: prepared.data.classes, random })).model;
+  }
+  if (!from) {
+    await warn(
+      'the weights before training are not known, so the masked network is rewound to the model as it is; "train" or "method.options.initial" names them',
+    );
     return own;
   }
   for (const [name, tensor] of own.graph.initializers) {
@@ -177,6 +188,10 @@ export async function initialModel(context: RunContext, { initial }: TicketOptio
       'Name the file with "method.options.initial": the same network, untrained.',
     );
   }
+  if (drawn && !record)
+    await warn(
+      `the model does not say which seed it was trained with, so its weights before training are assumed to be those of seed ${config.seed}, the run's; train it again with \`espalier train\`, or name them with "method.options.initial"`,
+    );
   return from;
 }
 
@@ -260,12 +275,17 @@ export function costOf({ prepared }: RunContext, model: Model): ModelCost {
   return { ...cost, channels: prepared.groups.reduce((sum, g) => sum + g.channels, 0) };
 }
 
+const roundKey = (id: string): string => `round:${id}`;
+
+/** True where an earlier process of the run has scored the round. */
+export const roundIsKnown = ({ recorder }: RunContext, id: string): boolean => recorder.journal.recall(roundKey(id)) !== undefined;
+
 /**
  * Scores a trained network on the search samples, once in the life of a run, and enters it as a candidate. The best so far is always on disk.
  */
 export async function enterRound(context: RunContext, id: string, episode: number, model: Model, policy: Policy): Promise<Candidate> {
   const { config, prepared, recorder, folder, cores, signal } = context;
-  const candidate = await recorder.once<Candidate>(`round:${id}`, async () => {
+  const candidate = await recorder.once<Candidate>(roundKey(id), async () => {
     const accuracy = await accuracyOf(model, prepared.data.search, { threads: cores, signal });
     const made: Candidate = {
       id,

@@ -12,6 +12,7 @@ import { Random } from '../random';
 import { accuracyOf, type ScoringSet } from '../runtime/evaluate';
 import { type FitProgress, fitModel } from '../training/fit';
 import { materialize } from './prepare';
+import { withTrainingRecord } from './train-baseline-record';
 
 export interface TrainBaselineOptions {
   /** Folder that the config's paths are relative to. */
@@ -89,7 +90,8 @@ export async function trainBaseline(config: Config, options: TrainBaselineOption
     },
   }).finally(() => batches.close());
   const path = resolve(options.folder, config.model);
-  const fileBytes = saveModel(model, path);
+  // The lottery-ticket methods rewind to the initial weights, whatever seed they run with.
+  const fileBytes = saveModel(withTrainingRecord(model, { architecture: architecture.name, seed: config.seed }), path);
   return {
     path,
     accuracy: await accuracyOf(model, report, { threads }),

@@ -147,6 +147,7 @@ export async function weightMaskStage(context: RunContext): Promise<PruneStageRe
   const needsLatency = /\blatency\b/.test(config.reward.prune);
   const decisionsOf = ({ sparsity = {} }: Policy): MaskDecision[] =>
     units.filter((u) => sparsity[u.name] !== undefined).map((u): MaskDecision => [u.name, sparsity[u.name]]);
+  let warned: Promise<boolean> | undefined;
   const definition = weightMaskDefinition({
     config,
     units,
@@ -154,7 +155,11 @@ export async function weightMaskStage(context: RunContext): Promise<PruneStageRe
     accuracy: context.original.accuracy,
     cost,
     measure: async (decisions, actor) => {
-      const { accuracy, latency } = await pool.run({ kind: 'mask', decisions, latency: needsLatency }, actor);
+      const { accuracy, latency, diverged } = await pool.run({ kind: 'mask', decisions, latency: needsLatency }, actor);
+      if (diverged) {
+        warned ??= warnOfDivergence(context);
+        await warned;
+      }
       return { accuracy: accuracy!, latency };
     },
     keep: async (candidate: Candidate, path) => {
@@ -178,6 +183,15 @@ export async function weightMaskStage(context: RunContext): Promise<PruneStageRe
     await pool.dispose();
   }
 }
+
+/** Once in the life of a run: every candidate that diverges says so by its score. */
+const warnOfDivergence = ({ recorder }: RunContext): Promise<boolean> =>
+  recorder.once('note:diverged', async () => {
+    recorder.warning(
+      'fine-tuning a candidate diverged, so it is scored 0, as are all others that do: lower "method.options.tuneRate", or check that the inputs are normalised',
+    );
+    return true;
+  });
 
 /** The model of a candidate of this stage, made again from its policy. */
 export async function rebuildMasked(policy: Policy, config: Config, prepared: Prepared): Promise<Uint8Array> {

@@ -2,7 +2,7 @@
 import type { Layer } from '../graph/layers';
 import type { Model } from '../onnx/model';
 import { applyMasks, magnitudeMask } from '../pruning/weight-masks';
-import { Trainer } from '../training/trainer';
+import { Trainer, TrainingDiverged } from '../training/trainer';
 import type { TuningBatch } from './actor';
 import type { MaskDecision } from './weight-mask-environment';
 
@@ -35,25 +35,39 @@ export class WeightMaskTrajectory {
     this.byName = new Map(layers.map((l) => [l.name, l]));
   }
 
-  /** The model after these decisions. */
-  async at(decisions: readonly MaskDecision[]): Promise<Model> {
+  /** The original weights under the masks of these decisions. */
+  untrained(decisions: readonly MaskDecision[]): Model {
+    return applyMasks(this.model, new Map(decisions.map((d) => [this.weightOf(d), this.maskOf(d)])));
+  }
+
+  /** The model after these decisions; undefined where the fine-tuning diverges: the candidate is of no use then. */
+  async at(decisions: readonly MaskDecision[]): Promise<Model | undefined> {
     const { tuning } = this;
-    if (!tuning || tuning.steps === 0) return applyMasks(this.model, new Map(decisions.map((d) => [this.weightOf(d), this.maskOf(d)])));
+    if (!tuning || tuning.steps === 0) return this.untrained(decisions);
     const trainer = await this.begun(tuning);
     const goesOn = this.made.every(([name, sparsity], i) => decisions[i]?.[0] === name && decisions[i][1] === sparsity);
-    if (!goesOn) {
-      trainer.restore(this.start!);
-      this.made = [];
-    }
-    for (const decision of decisions.slice(this.made.length)) {
-      trainer.setMask(this.weightOf(decision), this.maskOf(decision));
-      for (let i = 0; i < tuning.steps; i++) {
-        const batch = tuning.batches[(this.made.length * tuning.steps + i) % tuning.batches.length];
-        await trainer.step(batch, tuning.learningRate);
+    if (!goesOn) this.beginAnew(trainer);
+    try {
+      for (const decision of decisions.slice(this.made.length)) {
+        trainer.setMask(this.weightOf(decision), this.maskOf(decision));
+        for (let i = 0; i < tuning.steps; i++) {
+          const batch = tuning.batches[(this.made.length * tuning.steps + i) % tuning.batches.length];
+          await trainer.step(batch, tuning.learningRate);
+        }
+        this.made.push(decision);
       }
-      this.made.push(decision);
+    } catch (e) {
+      if (!(e instanceof TrainingDiverged)) throw e;
+      // The next policy must not go on from weights that no decision stands for.
+      this.beginAnew(trainer);
+      return undefined;
     }
     return trainer.model();
+  }
+
+  private beginAnew(trainer: Trainer): void {
+    trainer.restore(this.start!);
+    this.made = [];
   }
 
   private async begun(tuning: MaskTuning): Promise<Trainer> {

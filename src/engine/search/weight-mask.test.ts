@@ -1,16 +1,23 @@
 /** Masks on single weights: levels, costs, the environment, and the network of an episode. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { configSchema } from '../../protocol/config';
 import type { Policy } from '../../protocol/policy';
 import { checkEnvironment } from '../agents/testing/check-environment';
 import { lenet5 } from '../architectures/lenet5';
 import { countCosts } from '../graph/costs';
 import { quantizableLayers } from '../graph/layers';
+import { modelBytes, parseModel, saveModel } from '../onnx/file';
 import type { Model } from '../onnx/model';
 import { applyMasks, sparsityBelow } from '../pruning/weight-masks';
 import { Random } from '../random';
-import type { TuningBatch } from './actor';
+import { Trainer, TrainingDiverged } from '../training/trainer';
+import { CompressionActor, type TuningBatch } from './actor';
+import { readJournal } from './journal';
 import { layerFeatures } from './layer-features';
+import { startRun } from './run';
 import { type MaskDecision, WeightMaskEnvironment } from './weight-mask-environment';
 import { type MaskLayer, maskedCost, maskLayers, masksOf } from './weight-mask-layers';
 import { type MaskUnit, maskBudget } from './weight-mask-stage';
@@ -122,12 +129,12 @@ describe('the network of an episode', () => {
       [b, 0.8],
     ]);
     await used.at(first);
-    const [one, two] = [await used.at(other), await fresh.at(other)];
+    const [one, two] = [(await used.at(other))!, (await fresh.at(other))!];
     for (const { name } of layers) expect(weightOf(one, name)).toEqual(weightOf(two, name));
   });
 
   test('holds the masks while everything else is trained', async () => {
-    const trained = await used.at(other);
+    const trained = (await used.at(other))!;
     for (const [name, share] of other) {
       const zeros = weightOf(trained, name).reduce((n, w) => n + (w === 0 ? 1 : 0), 0);
       expect(zeros).toBe(Math.round(share * weightOf(model, name).length));
@@ -137,10 +144,68 @@ describe('the network of an episode', () => {
 
   test('without fine-tuning the other weights are the original’s', async () => {
     const plain = new WeightMaskTrajectory(model, layers);
-    const masked = await plain.at(first);
+    const masked = (await plain.at(first))!;
     const share = sparsityBelow(weightOf(model, a), 1);
     expect(share).toBeGreaterThan(0);
     expect([...weightOf(masked, a)].filter((w) => w !== 0)).toHaveLength(Math.round(0.5 * weightOf(model, a).length));
     expect(weightOf(masked, b)).toEqual(weightOf(model, b));
   });
+
+  test('where the fine-tuning diverges there is none, and the next policy begins anew', async () => {
+    const wild = new WeightMaskTrajectory(model, layers, { ...tuning, learningRate: 1e9 });
+    expect(await wild.at(other)).toBeUndefined();
+    await wild.dispose();
+    await used.at(other.slice(0, 2));
+    // The third layer is masked by then.
+    const step = vi.spyOn(Trainer.prototype, 'step').mockRejectedValueOnce(new TrainingDiverged('the loss is NaN'));
+    expect(await used.at(other)).toBeUndefined();
+    step.mockRestore();
+    const next: MaskDecision[] = [...other.slice(0, 2), [c, 0.1]];
+    const [one, two] = [(await used.at(next))!, (await fresh.at(next))!];
+    for (const { name } of layers) expect(weightOf(one, name)).toEqual(weightOf(two, name));
+  });
+
+  test('a candidate that diverges scores 0, is timed where that is asked for, and is built without fine-tuning', async () => {
+    const inputs = batches[0].inputs;
+    const samples = { inputs, shape: [1, 28, 28], count: 8 };
+    const actor = new CompressionActor({
+      model: modelBytes(model),
+      scoring: { ...samples, labels: batches[0].labels },
+      calibration: samples,
+      pruning: { selection: 'l1', reconstruct: false, positions: 1, seed: 1 },
+      masking: { ...tuning, learningRate: 1e9 },
+    });
+    expect(await actor.run({ kind: 'mask', decisions: other })).toEqual({ accuracy: 0, diverged: true });
+    const timed = await actor.run({ kind: 'mask', decisions: other, latency: true });
+    expect(timed).toMatchObject({ accuracy: 0, diverged: true });
+    expect(timed.latency).toBeGreaterThan(0);
+    const built = parseModel((await actor.run({ kind: 'build-mask', decisions: other })).model!);
+    const masked = applyMasks(model, masksOf(model, layers, Object.fromEntries(other)));
+    for (const { name } of layers) expect(weightOf(built, name)).toEqual(weightOf(masked, name));
+    await actor.dispose();
+  });
 });
+
+test('a run whose candidates all diverge ends, and names the rate once', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'espalier-diverging-'));
+  try {
+    saveModel(model, join(folder, 'lenet5.onnx'));
+    const { folder: run, scorings } = await startRun(
+      configWith({
+        data: { name: 'digits', digits: { train: 256, test: 100 } },
+        method: { name: 'purl', options: { tuneRate: 1e9, tuneSteps: 2, tuneBatch: 8, tuneBatches: 8 } },
+        goal: { params: 0.5 },
+        stages: { prune: true, quantize: false },
+        search: { episodes: 2, actors: 2 },
+        recovery: { epochs: 0 },
+        threads: 1,
+      }),
+      { folder },
+    );
+    expect(scorings.prune.scorings).toBeGreaterThan(layers.length);
+    const { events } = readJournal(join(run, 'journal.jsonl'));
+    expect(events.filter((e) => e.type === 'warning' && e.message.includes('method.options.tuneRate'))).toHaveLength(1);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}, 120_000);
