@@ -16,7 +16,7 @@ import { RunsView } from './host/runs/runs-view';
 import { showRunInStatusBar } from './host/runs/status-bar';
 import { SensitivityHints } from './host/sensitivity/sensitivity-hints';
 import { SensitivityStore } from './host/sensitivity/sensitivity-store';
-import { setting } from './host/settings';
+import { onSettingChanged, setting } from './host/settings';
 import { CompressTasks, TASK_TYPE } from './host/tasks/task-provider';
 import { registerReports, reportText } from './host/text-documents';
 import { WorkerClient } from './host/worker-client';
@@ -81,6 +81,7 @@ export function activate(context: vscode.ExtensionContext): EspalierApi {
     new ConfigLenses(runs).register(),
     registerFormulaLanguage(runs),
     vscode.tasks.registerTaskProvider(TASK_TYPE, new CompressTasks(services.commandLine)),
+    onSettingChanged('dataFolder', () => worker?.dataFolderChanged()),
     // What the worker may do depends on trust: it learns of it by starting anew.
     vscode.workspace.onDidGrantWorkspaceTrust(() => void worker?.stop()),
   );

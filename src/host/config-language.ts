@@ -5,6 +5,7 @@
 export { parse as parseJson } from 'jsonc-parser';
 export { parseConfigText } from '../protocol/config-file';
 export { panelToHostSchema, readMessage } from '../protocol/panel-messages';
+export { completedConfig, isBareConfig } from './compress/bare-config';
 export { readOverrides, withOverride } from './panel/overrides';
 export { formulaCompletions, formulaHover } from './reward/formula-place';
 export { rescoringText, winnerText } from './reward/rescore-text';

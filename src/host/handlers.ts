@@ -5,7 +5,7 @@ import * as vscode from 'vscode';
 import type { StartRunResult } from '../protocol/worker-messages';
 import type { CommandHandlers, DefinitionTarget, ModelTarget, RunTarget } from './command-ids';
 import { configText } from './compress/choices';
-import { askCompression, type ChosenModel, freeConfigFile, modelOf, pickModel, writeConfig } from './compress/compress-flow';
+import { askCompression, bareConfig, type ChosenModel, freeConfigFile, modelOf, pickModel, writeConfig } from './compress/compress-flow';
 import type { Definitions } from './definitions';
 import { runDemo } from './demo';
 import { copyDiagnostics } from './diagnostics/copy-diagnostics';
@@ -129,16 +129,12 @@ export function commandHandlers(services: Services): CommandHandlers {
 const afterEvaluation = (title: string, work: Promise<unknown>): Thenable<unknown> =>
   vscode.window.withProgress({ location: vscode.ProgressLocation.Window, title }, () => work);
 
-interface ModelChoice extends ChosenModel {
-  readonly configFile?: string;
-}
-
 function isDefinition(target: ModelTarget): target is DefinitionTarget {
   return 'kind' in target && 'file' in target;
 }
 
 /** The model of a file or a definition, the one in the active editor, or one that is picked. */
-async function chooseModel(target: ModelTarget | undefined, services: Services): Promise<ModelChoice | undefined> {
+async function chooseModel(target: ModelTarget | undefined, services: Services): Promise<ChosenModel | undefined> {
   if (target && isDefinition(target)) {
     if (target.kind === 'tfjs-file') return modelOf(target.file);
     const model = await modelOfDefinition(target, services);
@@ -183,8 +179,9 @@ async function compressModel(target: ModelTarget | undefined, services: Services
   // A model that the palette was not told of is asked for in the same questions.
   const model = target === undefined && !activeModel() ? undefined : await chooseModel(target, services);
   if (target !== undefined && !model) return undefined;
-  // A definition that has a config has answered the questions already.
-  if (model?.configFile !== undefined) return startConfig(vscode.Uri.file(model.configFile), services);
+  // A definition whose config says more than which model it is about has answered the questions already.
+  if (model?.configFile !== undefined && bareConfig(model.configFile) === undefined)
+    return startConfig(vscode.Uri.file(model.configFile), services);
   const plan = await askCompression(model, {
     inspect: (path) => services.worker.request('inspectModel', { path }),
     methods: () => services.worker.request('listMethods', {}),
@@ -250,7 +247,7 @@ async function analyzeSensitivity(target: ModelTarget | undefined, services: Ser
 }
 
 /** Lines are found through the config that names the source: a definition asked about for the first time gets one. */
-async function rememberDefinition(model: ModelChoice): Promise<ModelChoice> {
+async function rememberDefinition(model: ChosenModel): Promise<ChosenModel> {
   const configFile = freeConfigFile(model);
   const path = vscode.workspace.asRelativePath(model.path, false);
   await writeConfig({
@@ -317,6 +314,10 @@ async function openSensitivityReport(modelPath: string | undefined, configFile: 
 
 async function deleteRun(folder: string, { runs }: Services): Promise<void> {
   const name = runs.run(folder)?.name ?? basename(folder);
+  // Where nothing can be read of it there is nobody who works on it.
+  const now = await runs.snapshot(folder).catch(() => undefined);
+  if (now && (isActive(now.summary) || now.summary.elsewhere))
+    throw new HostProblem(vscode.l10n.t('{0} is running.', name), vscode.l10n.t('Stop it first.'));
   const remove = vscode.l10n.t('Delete');
   const choice = await vscode.window.showWarningMessage(
     vscode.l10n.t('Delete the run of {0} with all its files?', name),

@@ -44,9 +44,14 @@ export class WorkerClient implements vscode.Disposable {
   private readonly sensitivityChanged = new vscode.EventEmitter<Sensitivity>();
   private readonly progressed = new vscode.EventEmitter<ProgressReport>();
   private readonly exited = new vscode.EventEmitter<WorkerExit>();
+  /** The worker that requests go to, from its launch to its end. */
   private starting?: Promise<Worker>;
+  /** The same once it has started. */
   private current?: Worker;
-  private stopping = false;
+  /** Resolves when every worker that was stopped has ended. */
+  private stopping: Promise<void> = Promise.resolve();
+  /** Those that end because they were asked to. */
+  private readonly asked = new WeakSet<ChildProcess>();
   readonly onRunChanged = this.runChanged.event;
   readonly onSensitivityChanged = this.sensitivityChanged.event;
   /** Only when it ended without being asked to. */
@@ -73,7 +78,9 @@ export class WorkerClient implements vscode.Disposable {
     params: WorkerRequests[Name]['params'],
     token?: vscode.CancellationToken,
   ): Promise<WorkerRequests[Name]['result']> {
-    const worker = await this.start();
+    let worker = await this.start();
+    // It was stopped while it started: the one after it serves.
+    if (worker !== this.current) worker = await this.start();
     if (token?.isCancellationRequested) throw new vscode.CancellationError();
     return Promise.race([worker.connection.request(name, params, token), worker.ended]);
   }
@@ -91,18 +98,21 @@ export class WorkerClient implements vscode.Disposable {
     }
   }
 
-  /** Ends the worker, giving it time to write down its runs; the next request starts another. */
-  async stop(): Promise<void> {
-    const worker = this.current ?? (await this.starting?.catch(() => undefined));
-    if (!worker) return;
-    this.stopping = true;
-    const gone = new Promise<void>((resolve) => worker.child.once('exit', () => resolve()));
-    // The worker takes the end of the channel as its sign to stop cleanly.
-    if (worker.child.connected) worker.child.disconnect();
-    const timer = setTimeout(() => worker.child.kill('SIGKILL'), SHUTDOWN_MILLISECONDS);
-    await gone;
-    clearTimeout(timer);
-    this.stopping = false;
+  /** Tells the worker that runs, or is starting, where data sets lie now. */
+  dataFolderChanged(): void {
+    this.starting?.then(
+      ({ connection }) => connection.dataFolderChanged(this.options.dataFolder()),
+      () => undefined,
+    );
+  }
+
+  /** Ends the worker, giving it time to write down its runs; the next request starts another, also while this one is ending. */
+  stop(): Promise<void> {
+    const ending = this.starting;
+    this.starting = undefined;
+    this.current = undefined;
+    this.stopping = Promise.all([this.stopping, ending?.then((worker) => this.end(worker)).catch(() => undefined)]).then(() => undefined);
+    return this.stopping;
   }
 
   dispose(): void {
@@ -110,15 +120,40 @@ export class WorkerClient implements vscode.Disposable {
     for (const emitter of [this.runChanged, this.sensitivityChanged, this.progressed, this.exited]) emitter.dispose();
   }
 
-  private start(): Promise<Worker> {
-    this.starting ??= this.launch().catch((error) => {
-      this.starting = undefined;
-      throw error;
-    });
-    return this.starting;
+  private async end({ child }: Worker): Promise<void> {
+    this.asked.add(child);
+    const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    // The worker takes the end of the channel as its sign to stop cleanly.
+    if (child.connected) child.disconnect();
+    const timer = setTimeout(() => child.kill('SIGKILL'), SHUTDOWN_MILLISECONDS);
+    await gone;
+    clearTimeout(timer);
   }
 
-  private async launch(): Promise<Worker> {
+  private start(): Promise<Worker> {
+    if (this.starting) return this.starting;
+    // What ends late, after it was stopped, takes nothing from the worker that came after it.
+    const forget = (): void => {
+      if (this.starting !== starting) return;
+      this.starting = undefined;
+      this.current = undefined;
+    };
+    const starting: Promise<Worker> = this.launch(forget).then(
+      (worker) => {
+        if (this.starting === starting) this.current = worker;
+        return worker;
+      },
+      (error) => {
+        forget();
+        throw error;
+      },
+    );
+    this.starting = starting;
+    return starting;
+  }
+
+  /** @param forget called at the end of the process, before anybody is told of it */
+  private async launch(forget: () => void): Promise<Worker> {
     const { log, module, version } = this.options;
     // Electron's binary becomes plain Node by this variable; the host's inspector options must not reach the child.
     const env: NodeJS.ProcessEnv = { ...process.env, ELECTRON_RUN_AS_NODE: '1' };
@@ -133,11 +168,10 @@ export class WorkerClient implements vscode.Disposable {
 
     const ended = new Promise<never>((_, reject) => {
       const end = (why: string): void => {
-        this.current = undefined;
-        this.starting = undefined;
+        forget();
         const reason = vscode.l10n.t("Espalier's worker process ended ({0}).", why);
         reject(new HostProblem(reason, vscode.l10n.t('It starts again with the next command; a run that was under way can be resumed.')));
-        if (this.stopping) return;
+        if (this.asked.has(child)) return;
         log.error(`${reason} ${stderr.trim()}`);
         this.exited.fire({ reason });
       };
@@ -164,10 +198,14 @@ export class WorkerClient implements vscode.Disposable {
         logLevel: workerLogLevel(log.logLevel),
       }),
       ended,
-    ]);
+    ]).catch((error) => {
+      // One that refuses to begin would wait for ever, and each request would leave another behind.
+      this.asked.add(child);
+      child.kill();
+      throw error;
+    });
     log.info(`worker ${initialized.version} started, process ${child.pid}, agents on ${initialized.backend}`);
-    this.current = { child, connection, initialized, ended };
-    return this.current;
+    return { child, connection, initialized, ended };
   }
 
   private write(entry: LogEntry): void {

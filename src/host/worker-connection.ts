@@ -28,6 +28,8 @@ export interface WorkerConnection {
     params: WorkerRequests[Name]['params'],
     token?: CancellationToken,
   ): Promise<WorkerRequests[Name]['result']>;
+  /** @param dataFolder undefined: the environment variable's */
+  dataFolderChanged(dataFolder: string | undefined): void;
   dispose(): void;
 }
 
@@ -43,6 +45,9 @@ export function connect(child: ChildProcess, listener: WorkerNotifications): Wor
   return {
     request: (name, params, token) =>
       token ? connection.sendRequest(REQUESTS[name].method, params, token) : connection.sendRequest(REQUESTS[name].method, params),
+    dataFolderChanged: (dataFolder) => {
+      connection.sendNotification(messages.dataFolderChanged, dataFolder === undefined ? {} : { dataFolder }).catch(() => undefined);
+    },
     dispose: () => connection.dispose(),
   };
 }

@@ -35,7 +35,7 @@ describe('web view messages', () => {
 describe('worker messages', () => {
   it('have each their own method name', () => {
     const names = Object.values(messages).flatMap((m) => (typeof m === 'object' && 'method' in m ? [m.method] : []));
-    expect(names).toHaveLength(19);
+    expect(names).toHaveLength(20);
     expect(new Set(names).size).toBe(names.length);
     for (const name of names) expect(name).toMatch(/^espalier\//);
   });

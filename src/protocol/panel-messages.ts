@@ -96,6 +96,8 @@ export const hostToPanelSchema = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('response'),
     id: requestId,
+    /** The person left or stopped it: nothing was done, and nothing is wrong. */
+    cancelled: z.boolean().optional(),
     error: z.object({ message: z.string(), hint: z.string().optional() }).optional(),
   }),
 ]);

@@ -22,6 +22,8 @@ export const runSummarySchema = z.object({
   paused: z.boolean().optional(),
   /** True for an interrupted run that a person ended: its best so far is its result, and nobody is asked to resume it. */
   stopped: z.boolean().optional(),
+  /** True where another process is working on the run: it can be watched, but neither resumed nor deleted from here. */
+  elsewhere: z.boolean().optional(),
   /** ISO 8601. */
   startedAt: z.string(),
   endedAt: z.string().optional(),

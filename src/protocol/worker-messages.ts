@@ -197,6 +197,9 @@ export const exportCandidate = new RequestType<ExportCandidateParams, ExportCand
 export const importDefinition = new RequestType<ImportDefinitionParams, ImportDefinitionResult, UserErrorData>('espalier/importDefinition');
 export const rescoreRun = new RequestType<RescoreParams, RescoreResult, UserErrorData>('espalier/rescore');
 
+/** Where data sets lie from now on, to the worker: for what is asked after it. */
+export const dataFolderChanged = new NotificationType<Pick<InitializeParams, 'dataFolder'>>('espalier/dataFolderChanged');
+
 /** The whole state of a run, when it has changed. */
 export const runChanged = new NotificationType<RunSnapshot>('espalier/runChanged');
 /** The sensitivity of a scan under way, as far as it is known. */

@@ -460,6 +460,14 @@ describe('overrides', () => {
     await page.getByText('Set by a pattern in the config.').waitFor();
   });
 
+  test('hold what was chosen here, without the values of a pattern', async () => {
+    const { page } = await open({ show: show({ overrides: { 'conv*': { ratio: 0.3 } } }) });
+    await panel.card('conv1').click();
+    await page.getByRole('combobox', { name: 'Weight bits of conv1' }).selectOption('4');
+    await expect.poll(() => panel.sent('setOverride')).toMatchObject([{ name: 'conv1' }]);
+    expect((await panel.sent('setOverride'))[0].override).toEqual({ bits: 4 });
+  });
+
   test('are taken away by leaving both to the agent', async () => {
     const { page } = await open({ show: show({ overrides: { conv1: { bits: 4 } } }) });
     await panel.card('conv1').click();
@@ -497,6 +505,33 @@ describe('a model without a run', () => {
     await panel.post({ type: 'response', id });
     await expect.poll(() => page.getByRole('status').textContent()).toBe('The sensitivity of conv2 is known.');
     await expect.poll(() => page.getByRole('button', { name: 'Stop analysis' }).count()).toBe(0);
+  });
+
+  test('an analysis that the person stops is neither an error nor done', async () => {
+    const { page } = await open({ show: show({ graph: lenet.graph, run: null, sensitivity: null }), unanswered: 'requestSensitivity' });
+    await panel.card('conv2').click();
+    await page.getByRole('button', { name: 'Analyze this layer' }).click();
+    await expect.poll(async () => (await panel.sent('requestSensitivity')).length).toBe(1);
+    const [{ id }] = await panel.sent('requestSensitivity');
+    await panel.post({ type: 'response', id, cancelled: true });
+    await page.getByRole('button', { name: 'Analyze this layer' }).waitFor();
+    expect(await page.locator('.banner.error').count()).toBe(0);
+    expect(await page.getByRole('status').textContent()).not.toContain('is known');
+  });
+
+  test('what was selected is let go by Escape, and by a click beside the layers', async () => {
+    const { page } = await open({ show: show({ graph: lenet.graph, run: null, sensitivity: null }) });
+    const selected = (): Promise<string | null> => panel.card('conv2').getAttribute('aria-selected');
+    await panel.card('conv2').click();
+    await expect.poll(selected).toBe('true');
+    await page.keyboard.press('Escape');
+    await expect.poll(selected).not.toBe('true');
+    await expect.poll(() => page.getByRole('status').textContent()).toBe('Nothing selected');
+    await panel.card('conv2').click();
+    await expect.poll(selected).toBe('true');
+    const area = (await page.locator('.graph').first().boundingBox())!;
+    await page.mouse.click(area.x + 4, area.y + area.height - 6);
+    await expect.poll(selected).not.toBe('true');
   });
 
   test('and without a model says what to do', async () => {

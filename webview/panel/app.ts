@@ -79,6 +79,7 @@ export class App {
     this.graphElement.setAttribute('aria-describedby', 'graph-help');
     this.graphView = new GraphView(this.graphElement, {
       select: (item) => this.selectItem(item),
+      clear: () => this.clearSelection(),
       toggle: (item) => this.toggleItem(item),
       moved: ({ zoom, x, y }) => this.setView({ ...this.state.view, zoom, x, y }, true),
     });
@@ -117,10 +118,10 @@ export class App {
     this.busy.add(body.type);
     this.problem = undefined;
     this.request();
-    const { error } = await this.requests.send(body);
+    const { error, cancelled } = await this.requests.send(body);
     this.busy.delete(body.type);
     this.problem = error;
-    if (!error && done) this.announce(done);
+    if (!error && !cancelled && done) this.announce(done);
     this.request();
   }
 
@@ -174,6 +175,12 @@ export class App {
     this.setView({ ...this.state.view, selectedNode: item.id });
     this.graphView.reveal(item.id);
     this.announce(t('{0} selected', item.label));
+  }
+
+  private clearSelection(): void {
+    if (this.state.view.selectedNode === undefined) return;
+    this.selectNode(undefined);
+    this.announce(t('Nothing selected'));
   }
 
   private toggleItem(item: GraphItem): void {

@@ -20,6 +20,17 @@ test('a block counts each of its layers once', () => {
   expect(bitsRange(decision.bits!)).toBe('4–8\u00a0bit');
 });
 
+test("a recurrent layer's channels are the units of its groups, whatever axis its output has them on", () => {
+  const graph = lenetGraph();
+  // Both directions of a GRU: [steps, directions, batch, units], a group of units each.
+  const [first, ...rest] = graph.nodes;
+  const gru = { ...first, outputs: [{ ...first.outputs[0], shape: [7, 2, 1, 6] }] };
+  const groups = ['forward', 'backward'].map((id) => ({ ...graph.groups[0], id, channels: 6, producers: [first.name] }));
+  const index = new LayerIndex({ ...graph, nodes: [gru, ...rest], groups });
+  const decision = index.decision([gru], { ratios: { forward: 0.5, backward: 0.5 }, bits: {} });
+  expect(decision).toMatchObject({ channels: { before: 12, after: 6 }, ratio: 0.5 });
+});
+
 test('channels that stay whole are not cut, though a group may go by the same name', () => {
   const graph = lenetGraph();
   const frozen = { ...graph.groups[0], prunable: false, reason: 'they are the output' };

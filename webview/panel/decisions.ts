@@ -32,13 +32,13 @@ export class LayerIndex {
     return this.produced.get(node.id) ?? this.produced.get(node.name) ?? [];
   }
 
-  /** Output channels of a layer with weights: the second axis, or the last of a sequence. */
+  /** Output channels of a layer with weights: those of its groups, which is what is cut; else the second axis, or the last of a sequence. */
   channels(node: LayerNode): number | undefined {
+    const groups = this.producedBy(node);
+    if (groups.length > 0) return groups.reduce((sum, group) => sum + group.channels, 0);
     const shape = node.outputs[0]?.shape;
     const length = shape && (shape.length === 3 ? shape[2] : shape[1]);
-    if (typeof length === 'number') return length;
-    const groups = this.producedBy(node);
-    return groups.length > 0 ? groups.reduce((sum, group) => sum + group.channels, 0) : undefined;
+    return typeof length === 'number' ? length : undefined;
   }
 
   /** What `policy` does to `nodes`. */

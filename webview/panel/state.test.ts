@@ -49,3 +49,9 @@ test('what cannot be read as view state is none', () => {
   expect(readViewState({ expanded: [], zoom: -1, x: 0, y: 0 })).toBeUndefined();
   expect(readViewState('x')).toBeUndefined();
 });
+
+test('what was wrong is forgotten where everything was read anew', () => {
+  const failed: HostToPanel = { type: 'status', health: 'error', quiescent: true, message: 'net.onnx is cut off' };
+  expect(after(show({ graph: null }), failed).status).toBe(failed);
+  expect(after(show({ graph: null }), failed, show()).status).toBeNull();
+});

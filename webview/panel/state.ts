@@ -92,6 +92,8 @@ export function applyMessage(state: PanelState, message: HostToPanel, kept?: Vie
         configName: message.configName,
         trusted: message.trusted,
         limited: message.limited,
+        // Everything was read anew: what was wrong before is said again where it still is.
+        status: null,
         view,
         placed: state.loaded ? state.placed && placed : placed,
       };

@@ -112,7 +112,9 @@ describe('locating data', () => {
     const root = temporaryFolder();
     const none = errorOf(() => locateDataset('mnist', { env }));
     expect(none.message).toMatch(/mnist was asked for, but no data folder is known/);
-    expect(none.hint).toMatch(/--data DIR or set ESPALIER_DATA.*`espalier data mnist` fetches it.*--inputs file\.npy/);
+    expect(none.hint).toMatch(
+      /--data DIR, set ESPALIER_DATA, or in VS Code the setting espalier\.dataFolder\..*`espalier data mnist` fetches it.*--inputs file\.npy/,
+    );
     const empty = errorOf(() => locateDataset('cifar10', { dataFolder: root, env }));
     expect(empty.message).toContain(
       `No cifar10 in ${root}: looked for data_batch_1.bin to data_batch_5.bin and test_batch.bin in cifar-10-batches-bin/`,

@@ -120,7 +120,7 @@ function known(name: StoredDataset, { dataFolder, env = process.env, only }: Loc
   if (roots.length === 0) {
     throw new UserError(
       `The data set ${name} was asked for, but no data folder is known.`,
-      `Pass --data DIR or set ESPALIER_DATA. ${fetchHint}`,
+      `Pass --data DIR, set ESPALIER_DATA, or in VS Code the setting espalier.dataFolder. ${fetchHint}`,
     );
   }
   if (dataFolder !== undefined && !existsSync(dataFolder)) {

@@ -1,10 +1,11 @@
 /** "Compress Model…": model, data, goal, method and effort, then a config file and its run. What can be checked is checked before anything starts. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import * as vscode from 'vscode';
 import type { MethodName } from '../../protocol/config';
 import type { LayerGraph } from '../../protocol/layer-graph';
 import type { MethodInfo } from '../../protocol/worker-messages';
+import { configLanguage } from '../load-config-language';
 import { HostProblem } from '../problems';
 import { countText } from '../runs/run-text';
 import { diskPath, findModels, pathFrom, requireTrust, shownPath } from '../workspace-files';
@@ -28,11 +29,15 @@ export interface ChosenModel {
   readonly folder: string;
   readonly name: string;
   readonly definition?: CompressChoices['definition'];
+  /** The config that is known to be about it. */
+  readonly configFile?: string;
 }
 
 export interface CompressPlan {
   readonly configFile: string;
   readonly text: string;
+  /** True where the file is there and only lacks the answers. */
+  readonly completes?: boolean;
   readonly start: boolean;
 }
 
@@ -102,8 +107,19 @@ export async function askCompression(
     method,
     effort,
   });
-  return { configFile: freeConfigFile(model), text, start: state.start };
+  const known = model.configFile ?? firstConfigFile(model);
+  const bare = bareConfig(known);
+  if (bare === undefined) return { configFile: freeConfigFile(model), text, start: state.start };
+  return { configFile: known, text: configLanguage().completedConfig(bare, text), completes: true, start: state.start };
 }
+
+/** The text of a config that has answered no question yet (as on the disk: editors save before); undefined for any other. */
+export function bareConfig(file: string): string | undefined {
+  const text = existsSync(file) ? readFileSync(file, 'utf8') : undefined;
+  return text !== undefined && configLanguage().isBareConfig(text) ? text : undefined;
+}
+
+const firstConfigFile = (model: ChosenModel): string => join(model.folder, `${model.name}.espalier.json`);
 
 /** `<name>.espalier.json` beside the model; numbered where it is taken. */
 export function freeConfigFile(model: ChosenModel): string {
@@ -291,10 +307,10 @@ const askStart: Step<State> = async (state, place) => {
   return choice === undefined || choice === 'back' ? choice : { ...state, start: choice === 'start' };
 };
 
-/** Writes a config and refuses where it came to be in the meantime. */
-export async function writeConfig(plan: Pick<CompressPlan, 'configFile' | 'text'>): Promise<vscode.Uri> {
+/** Writes a config and refuses where it came to be in the meantime, unless it is to be completed. */
+export async function writeConfig(plan: Pick<CompressPlan, 'configFile' | 'text' | 'completes'>): Promise<vscode.Uri> {
   const uri = vscode.Uri.file(plan.configFile);
-  if (existsSync(plan.configFile))
+  if (!plan.completes && existsSync(plan.configFile))
     throw new HostProblem(vscode.l10n.t('{0} exists already.', shownPath(plan.configFile)), vscode.l10n.t('Rename it or run it as it is.'));
   await vscode.workspace.fs.writeFile(uri, new TextEncoder().encode(plan.text));
   return uri;

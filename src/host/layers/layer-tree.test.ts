@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { LayerNode } from '../../protocol/layer-graph';
+import type { ChannelGroupInfo, LayerNode } from '../../protocol/layer-graph';
 import { type LayerBranch, layerFigures, layerTree } from './layer-tree';
 
 const node = (id: string, scope: string[] = [], more: Partial<LayerNode> = {}): LayerNode => ({
@@ -45,9 +45,21 @@ it('figures', () => {
     groups: ['g'],
     quantizable: 'c',
   });
-  expect(layerFigures(conv, null)).toBe('Conv · 16×3×3×3 · 118 k MACs · 432 params · 1.7 kB');
-  expect(layerFigures(conv, { ratios: { g: 0.4 }, bits: { c: 5 } })).toBe(
-    'Conv · 16×3×3×3 · 118 k MACs · 432 params · 1.7 kB · prune 40 % · 5 bit',
-  );
-  expect(layerFigures(node('r'), null)).toBe('Relu');
+  const group: ChannelGroupInfo = {
+    id: 'g',
+    channels: 16,
+    producers: ['c'],
+    carriers: ['r'],
+    consumers: ['fc'],
+    explanation: '',
+    prunable: true,
+  };
+  const policy = { ratios: { g: 0.4 }, bits: { c: 5 } };
+  expect(layerFigures(conv, null, [group])).toBe('Conv · 16×3×3×3 · 118 k MACs · 432 params · 1.7 kB');
+  expect(layerFigures(conv, policy, [group])).toBe('Conv · 16×3×3×3 · 118 k MACs · 432 params · 1.7 kB · prune 40 % · 5 bit');
+  // What carries or reads the channels loses none of its own; nor does a group that stays whole.
+  expect(layerFigures(node('r', [], { groups: ['g'] }), policy, [group])).toBe('Relu');
+  expect(layerFigures(node('fc', [], { opType: 'Gemm', groups: ['g'] }), policy, [group])).toBe('Gemm');
+  expect(layerFigures(conv, policy, [{ ...group, prunable: false }])).not.toContain('prune');
+  expect(layerFigures(node('r'), null, [])).toBe('Relu');
 });

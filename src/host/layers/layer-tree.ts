@@ -1,6 +1,6 @@
 /** A layer graph as a tree of name scopes, with each layer's figures in words: what the panel draws, for keyboard and screen reader. */
 import * as vscode from 'vscode';
-import type { LayerGraph, LayerNode } from '../../protocol/layer-graph';
+import type { ChannelGroupInfo, LayerGraph, LayerNode } from '../../protocol/layer-graph';
 import type { Policy } from '../../protocol/policy';
 import { bytesText, countText } from '../runs/run-text';
 
@@ -43,16 +43,24 @@ export function layerTree(graph: Pick<LayerGraph, 'nodes'>): LayerBranch[] {
   return roots;
 }
 
-/** '16×3×3×3 · 118 k MACs · prune 40 % · 5 bit': shapes, costs and what the policy decided. */
-export function layerFigures(node: LayerNode, policy: Policy | null): string {
+/** '16×3×3×3 · 118 k MACs · prune 40 % · 5 bit': shapes, costs and what the policy decided. @param groups the graph's */
+export function layerFigures(node: LayerNode, policy: Policy | null, groups: readonly ChannelGroupInfo[]): string {
   const parts = [node.opType];
   const weight = node.weights[0]?.shape;
   if (weight) parts.push(weight.map((axis) => axis ?? '?').join('×'));
   if (node.macs !== null && node.macs > 0) parts.push(t('{0} MACs', countText(node.macs)));
   if (node.params > 0) parts.push(t('{0} params', countText(node.params)), bytesText(node.bytes));
-  const ratios = policy ? node.groups.flatMap((group) => policy.ratios[group] ?? []) : [];
+  // A ratio is told where the channels are made, as in the panel; what only carries or reads them loses none of its own.
+  const made = groups.filter(({ id, prunable, producers }) => prunable && node.groups.includes(id) && producers.some(isCalled(node)));
+  const ratios = made.flatMap(({ id }) => policy?.ratios[id] ?? []);
   if (ratios.length > 0) parts.push(t('prune {0} %', Math.round(Math.max(...ratios) * 100)));
   const bits = policy && node.quantizable !== undefined ? policy.bits[node.quantizable] : undefined;
   if (bits !== undefined) parts.push(t('{0} bit', bits));
   return parts.join(' · ');
 }
+
+/** Groups name their layers by id or name. */
+const isCalled =
+  ({ id, name }: LayerNode) =>
+  (called: string): boolean =>
+    called === id || called === name;

@@ -33,7 +33,8 @@ export class LayersView implements vscode.TreeDataProvider<LayerBranch> {
     }
     const { node } = branch;
     const snapshot = this.session?.snapshot;
-    const figures = layerFigures(node, snapshot?.current ?? snapshot?.summary.best?.policy ?? null);
+    const policy = snapshot?.current ?? snapshot?.summary.best?.policy ?? null;
+    const figures = layerFigures(node, policy, this.session?.layerGraph?.groups ?? []);
     const item = new vscode.TreeItem(node.name, vscode.TreeItemCollapsibleState.None);
     item.id = `layer ${node.id}`;
     item.description = figures;

@@ -17,6 +17,7 @@ import type { RunStore } from '../runs/run-store';
 import type { SensitivityStore } from '../sensitivity/sensitivity-store';
 import type { WorkerClient } from '../worker-client';
 import { diskPath, findConfigs, requireTrust } from '../workspace-files';
+import { preferredConfig } from './model-config';
 
 export interface PanelTarget {
   readonly runFolder?: string;
@@ -117,7 +118,8 @@ export class PanelSession implements vscode.Disposable {
       style: address('panel.css'),
       source: webview.cspSource,
       nonce: randomBytes(16).toString('hex'),
-      language: vscode.env.language,
+      // The texts are English wherever there is no bundle for the display language.
+      language: vscode.l10n.bundle ? vscode.env.language : 'en',
       ...(vscode.l10n.bundle ? { translations: vscode.l10n.bundle } : {}),
     });
   }
@@ -134,8 +136,10 @@ export class PanelSession implements vscode.Disposable {
       await this.handle(message);
       if ('id' in message) this.post({ type: 'response', id: message.id });
     } catch (error) {
-      if (!isCancellation(error)) this.services.log.warn(problemText(error));
-      if ('id' in message) {
+      const cancelled = isCancellation(error);
+      if (!cancelled) this.services.log.warn(problemText(error));
+      if ('id' in message && cancelled) this.post({ type: 'response', id: message.id, cancelled });
+      else if ('id' in message) {
         const known = userProblem(error);
         this.post({
           type: 'response',
@@ -165,7 +169,9 @@ export class PanelSession implements vscode.Disposable {
         await runs.resume(message.folder);
         return;
       case 'exportCandidate':
-        await vscode.commands.executeCommand('espalier.exportModel', { folder: message.folder }, message.candidate);
+        // Commands show their own errors and say nothing of them.
+        if ((await vscode.commands.executeCommand('espalier.exportModel', { folder: message.folder }, message.candidate)) === undefined)
+          throw new vscode.CancellationError();
         return;
       case 'requestSensitivity': {
         const modelPath = this.modelPath;
@@ -335,14 +341,15 @@ export class PanelSession implements vscode.Disposable {
   }
 }
 
-/** The config that names a model, where only one does. */
+/** The config of a model that is shown without a run of a config: of those that name the model, the one named after it, else the first. */
 async function configOf(modelPath: string): Promise<string | undefined> {
   const { parseJson } = configLanguage();
+  const naming: string[] = [];
   for (const uri of await findConfigs()) {
     const file = diskPath(uri);
     const text = new TextDecoder().decode(await vscode.workspace.fs.readFile(uri));
     const { model } = (parseJson(text) ?? {}) as { model?: unknown };
-    if (typeof model === 'string' && resolve(dirname(file), model) === modelPath) return file;
+    if (typeof model === 'string' && resolve(dirname(file), model) === modelPath) naming.push(file);
   }
-  return undefined;
+  return preferredConfig(naming, modelOf(modelPath).name);
 }

@@ -28,8 +28,6 @@ export interface DefinitionServices {
 
 export interface DefinedChoice extends ChosenModel {
   readonly definition: DefinitionSettings;
-  /** The config that remembers it; absent for a definition asked about for the first time. */
-  readonly configFile?: string;
 }
 
 /** The model of a definition, exported anew where it is out of date; undefined where the person left. */

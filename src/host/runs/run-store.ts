@@ -62,9 +62,9 @@ export class RunStore implements vscode.Disposable {
 
   /** The newest run of a model or a config that scored something. */
   lastRun(of: { readonly model?: string; readonly config?: string }): RunSummary | undefined {
-    return this.runs.find(
-      (run) => (of.model !== undefined && run.modelPath === of.model) || (of.config !== undefined && run.configPath === of.config),
-    );
+    const isOf = (run: RunSummary): boolean =>
+      (of.model !== undefined && run.modelPath === of.model) || (of.config !== undefined && run.configPath === of.config);
+    return this.runs.find((run) => run.best !== undefined && isOf(run));
   }
 
   /** Reads the list anew; starts the worker only where there is any run folder. */

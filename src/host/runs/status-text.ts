@@ -3,7 +3,13 @@ import * as vscode from 'vscode';
 import type { Phase } from '../../protocol/run-events';
 import type { RunSummary } from '../../protocol/run-summary';
 
-export function statusText({ status, paused, stopped }: Pick<RunSummary, 'status' | 'paused' | 'stopped'>): string {
+export function statusText({
+  status,
+  paused,
+  stopped,
+  elsewhere,
+}: Pick<RunSummary, 'status' | 'paused' | 'stopped' | 'elsewhere'>): string {
+  if (elsewhere) return vscode.l10n.t('running in another process');
   switch (status) {
     case 'queued':
       return vscode.l10n.t('queued');

@@ -48,7 +48,11 @@ const rewardFields = z.strictObject({
       }
     })
     .describe('Numbers of your own that formulas may name.'),
-  lambda: z.number().min(0).default(1).describe('Price of exceeding the budget, as `lambda` in formulas; constrained methods adapt it.'),
+  lambda: z
+    .number()
+    .min(0)
+    .default(1)
+    .describe('Price of exceeding the budget, as `lambda` in formulas; the method crl begins its own, which it adapts, with it.'),
   targetAccuracy: share.optional().describe("Accuracy aimed at, as `targetAccuracy` in formulas; without it, the original's."),
   targetSparsity: share.default(0.8).describe('Share of weights to be gone, as `targetSparsity` in formulas.'),
 });

@@ -47,7 +47,8 @@ const RUN_NAMES: readonly RewardName[] = [
   { name: 'budget', description: 'The FLOPs that the goal allows (`goal.flops` in multiply-accumulates).', kind: 'goal', unit: 'MACs' },
   {
     name: 'lambda',
-    description: 'Price of exceeding the budget: `reward.lambda`, which a constrained agent then adapts.',
+    description:
+      'Price of exceeding the budget: `reward.lambda`, the same throughout. The method crl has a price of its own, which begins there.',
     kind: 'run',
     unit: 'reward',
   },

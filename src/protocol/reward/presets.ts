@@ -56,7 +56,8 @@ const PRESETS = [
   {
     name: 'crl',
     formula: 'accuracy - lambda * (flops / budget - 1)',
-    description: 'Accuracy less the price of exceeding the FLOPs budget; the agent adapts the price. Needs `goal.flops`.',
+    description:
+      'Accuracy less a fixed price of exceeding the FLOPs budget. Needs `goal.flops`. The method crl, which adapts a price of its own, is not to have this one on top.',
     source: 'CRL (Malik et al. 2021), Lagrangian',
   },
 ] as const satisfies readonly RewardPreset[];

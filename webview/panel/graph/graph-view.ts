@@ -24,6 +24,8 @@ export interface GraphModel {
 
 export interface GraphCallbacks {
   readonly select: (item: GraphItem) => void;
+  /** Nothing is to be selected. */
+  readonly clear: () => void;
   /** Folds or unfolds: a block itself, or the innermost block around a layer. */
   readonly toggle: (item: GraphItem) => void;
   /** A person moved or zoomed the graph. */
@@ -206,7 +208,10 @@ export class GraphView {
     this.endDrag();
     if (!drag || drag.moved) return;
     const item = this.itemAt(event.target) ?? this.itemUnder(event);
-    if (!item) return;
+    if (!item) {
+      this.callbacks.clear();
+      return;
+    }
     this.active = item.id;
     if (event.target instanceof Element && event.target.closest('[data-toggle]')) this.callbacks.toggle(item);
     else this.callbacks.select(item);
@@ -248,6 +253,7 @@ export class GraphView {
     else if (event.key === 'End') this.walk(items[items.length - 1].id);
     else if (event.key === 'Enter') this.callbacks.select(at);
     else if (event.key === ' ') this.callbacks.toggle(at);
+    else if (event.key === 'Escape') this.callbacks.clear();
     else if (event.key === '+' || event.key === '=') this.zoomBy(1.2);
     else if (event.key === '-') this.zoomBy(1 / 1.2);
     else if (event.key === '0') this.overview();

@@ -40,9 +40,13 @@ export function graphPane(pane: GraphPane, actions: Actions): TemplateResult {
           ? html`${view.element}${foot(state.run !== null)}`
           : index
             ? layerList(index, shown, state.view.selectedNode, pane.pages, pane.more, actions)
-            : html`<p class="empty unread">${state.graph === null ? t('The model is being read.') : ''}</p>`
+            : html`<p class="empty unread">${state.graph === null ? unread(state) : ''}</p>`
       }`;
 }
+
+/** A run that has just begun tells of its model later. */
+const unread = ({ loaded, run }: PanelState): string =>
+  loaded && run?.summary.status !== 'running' ? t('There is no model to show.') : t('The model is being read.');
 
 /** Whose policy the graph shows. */
 function caption({ graph, run }: PanelState, { candidate, live, title }: ShownPolicy): TemplateResult | typeof nothing {
@@ -65,7 +69,7 @@ const zoomButton = (label: string, sign: string, act: () => void): TemplateResul
 function foot(hasRun: boolean): TemplateResult {
   return html`
             <p class="graph-foot" id="graph-help"><span class="hidden">${t(
-              'Arrow keys follow the connections, Enter selects, space folds and unfolds, plus and minus zoom, 0 shows everything.',
+              'Arrow keys follow the connections, Enter selects, Escape selects nothing, space folds and unfolds, plus and minus zoom, 0 shows everything.',
             )}</span><span aria-hidden="true">${
               hasRun
                 ? html`<span class="bar key-bar"></span>${t('channels removed')}<span class="bits">${bitsText(4)}</span>${t('weight bits')}`

@@ -21,7 +21,13 @@ export function phaseText(phase: Phase): string {
 }
 
 /** A run in one word; one that a person paused or stopped is not called interrupted. */
-export function statusText({ status, paused, stopped }: Pick<RunSummary, 'status' | 'paused' | 'stopped'>): string {
+export function statusText({
+  status,
+  paused,
+  stopped,
+  elsewhere,
+}: Pick<RunSummary, 'status' | 'paused' | 'stopped' | 'elsewhere'>): string {
+  if (elsewhere) return t('Running in another process');
   if (paused) return t('Paused');
   if (stopped) return t('Stopped');
   const words: Record<RunStatus, string> = {

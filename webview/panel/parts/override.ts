@@ -45,7 +45,8 @@ export function overrideControls(
 ): TemplateResult {
   const name = overrideName(node);
   const now = effectiveOverride(node, groups, overrides);
-  const own = overrides[name];
+  // What is sent are the layer's own values: what a pattern gives it holds beside them, and is not copied.
+  const own = overrides[name] as Override | undefined;
   const byPattern = overrideText(now) !== undefined && !own;
   const send = (next: Override): void => {
     const kept: Override = next.skip
@@ -64,16 +65,16 @@ export function overrideControls(
   const ratioChanged = (event: Event): void => {
     const value = chosen(event);
     if (value === 'skip') send({ skip: true });
-    else if (value === 'fixed') send({ bits: now.bits, ratio: suggestedRatio });
-    else send({ bits: now.bits });
+    else if (value === 'fixed') send({ bits: own?.bits, ratio: suggestedRatio });
+    else send({ bits: own?.bits });
   };
   const percentChanged = (event: Event): void => {
     const value = Number(chosen(event));
-    if (Number.isFinite(value) && value >= 0 && value < 100) send({ bits: now.bits, ratio: value / 100 });
+    if (Number.isFinite(value) && value >= 0 && value < 100) send({ bits: own?.bits, ratio: value / 100 });
   };
   const bitsChanged = (event: Event): void => {
     const value = chosen(event);
-    send({ ratio: now.ratio, bits: value === 'agent' ? undefined : (Number(value) as Override['bits']) });
+    send({ ratio: own?.ratio, bits: value === 'agent' ? undefined : (Number(value) as Override['bits']) });
   };
   return html`<div class="override">
       <span class="field-name" aria-hidden="true">${t('Channels')}</span>
