@@ -141,10 +141,9 @@ export class CompressionActor {
       }
       case 'quantize': {
         const layers = this.quantizedLayers(task.bits);
-        const model =
-          task.tune && this.setup.tuning && layers.length > 0
-            ? await tunedAtBits(this.model, layers, this.setup.tuning)
-            : withDequantizedWeights(this.model, layers);
+        const tunes = task.tune && this.setup.tuning && layers.length > 0;
+        const tuned = tunes ? await tunedAtBits(this.model, layers, this.setup.tuning!) : undefined;
+        const model = tuned ?? withDequantizedWeights(this.model, layers);
         return { accuracy: await accuracyOf(model, this.setup.scoring, { threads: 1 }) };
       }
     }

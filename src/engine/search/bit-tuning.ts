@@ -4,7 +4,7 @@ import { BatchPipeline } from '../data/batches';
 import type { Model } from '../onnx/model';
 import { type QuantizedLayer, quantizersOf } from '../quantization/quantized-layer';
 import { Random } from '../random';
-import { Trainer } from '../training/trainer';
+import { Trainer, TrainingDiverged } from '../training/trainer';
 import type { TuningBatch } from './actor';
 import type { Prepared } from './prepare';
 
@@ -36,8 +36,15 @@ export async function bitTuningFor(config: Config, prepared: Prepared): Promise<
   return { batches, learningRate };
 }
 
-/** The model after a few straight-through steps at these bits, its weights on the layers' scales (methods.md §1: fine-tuning after each rollout). */
-export async function tunedAtBits(model: Model, layers: readonly QuantizedLayer[], { batches, learningRate }: BitTuning): Promise<Model> {
+/**
+ * The model after a few straight-through steps at these bits, its weights on the layers' scales (methods.md §1: fine-tuning after each rollout).
+ * Undefined where they diverge: the policy is then what it is without them.
+ */
+export async function tunedAtBits(
+  model: Model,
+  layers: readonly QuantizedLayer[],
+  { batches, learningRate }: BitTuning,
+): Promise<Model | undefined> {
   const trainer = await Trainer.create(model, {
     batch: batches[0].labels.length,
     quantizers: quantizersOf(layers),
@@ -48,6 +55,9 @@ export async function tunedAtBits(model: Model, layers: readonly QuantizedLayer[
   try {
     for (const batch of batches) await trainer.step(batch, learningRate);
     return trainer.model({ quantized: true });
+  } catch (e) {
+    if (e instanceof TrainingDiverged) return undefined;
+    throw e;
   } finally {
     await trainer.dispose();
   }

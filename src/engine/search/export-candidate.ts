@@ -81,10 +81,8 @@ async function rebuilt(candidate: Candidate, config: Config, prepared: Prepared,
     const { calibration } = prepared.data;
     let [model, layers] = [folded, quantizeLayers(folded, candidate.policy.bits)];
     const tuning = await bitTuningFor(config, prepared);
-    if (tuning && layers.length > 0) {
-      model = await tunedAtBits(folded, layers, tuning);
-      layers = requantize(model, layers);
-    }
+    const tuned = tuning && layers.length > 0 ? await tunedAtBits(folded, layers, tuning) : undefined;
+    if (tuned) [model, layers] = [tuned, requantize(tuned, layers)];
     return quantizeModel(model, layers, {
       // 'auto' measures which is faster; a candidate's file is for looking at, and floats answer as the search saw it.
       activations: config.quantization.activations === 'u8' ? 'u8' : 'float',

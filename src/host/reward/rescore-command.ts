@@ -33,7 +33,7 @@ export async function rescoreLastRun(
   const run = store.lastRun({ config: uri.fsPath });
   if (!run)
     throw new HostProblem(
-      vscode.l10n.t('{0} has no run yet.', shownPath(uri.fsPath)),
+      vscode.l10n.t('{0} has no run yet that scored a candidate.', shownPath(uri.fsPath)),
       vscode.l10n.t('Run it once; then any reward can be tried on its candidates.'),
     );
   const chosen = stage ?? (config.stages.prune ? 'prune' : 'quantize');
