@@ -18,7 +18,7 @@ export interface AgentContext {
   readonly options: Readonly<Record<string, number | boolean | string>>;
   /** The one action that, taken at every step, meets the budget best: the uniform policy. */
   readonly uniformAction: number;
-  /** The uniform policy of each target and what it scored, for methods that start from it. */
+  /** For methods that start from scored policies: the best of them, or the uniform one of each target. */
   readonly initialPolicies: readonly InitialPolicy[];
   /** Steps of one episode, and how many episodes are planned. */
   readonly steps: number;
@@ -100,7 +100,10 @@ export interface Method {
   readonly selection?: SelectionName;
   /** Shares of FLOPs that one search of stage 1 serves, one drawn for each episode. `goal.flops` is always among them. */
   readonly targets?: (config: Config) => readonly number[];
-  /** Plays the uniform policy of each target first, where the limit on scorings allows it, and hands the decisions to the agent. */
+  /**
+   * Plays the uniform policy of the stage or of each target first, and other simple ones where the stage has such, as far as the limit on scorings
+   * allows it, and hands the decisions to the agent.
+   */
   readonly startsFromUniform?: boolean;
   /** Most episodes the method has a use for: one where it proposes one policy. */
   readonly episodes?: number | ((plan: EpisodePlan) => number);

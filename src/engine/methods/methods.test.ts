@@ -138,6 +138,15 @@ describe('what is particular', () => {
     expect(candidates.filter((c) => !c.partial).length).toBeLessThanOrEqual(60);
   });
 
+  test('episodic PPO scores the uniform policy and two that change with depth first', async () => {
+    const { candidates } = await play('episodic-ppo');
+    const [uniform, early, late] = candidates.map(({ policy }) => groups.map((g) => policy.ratios[g.id]));
+    expect(uniform).toEqual(Object.values((await play('uniform')).result.best!.policy.ratios));
+    expect(early[0]).toBeGreaterThan(early[early.length - 1] + 0.1);
+    expect(late[late.length - 1]).toBeGreaterThan(late[0] + 0.1);
+    for (const { policy } of candidates.slice(0, 3)) expect(shareOf(policy)).toBeLessThanOrEqual(0.5 + 1e-9);
+  });
+
   test('conditional PPO begins with the uniform policy of each target, and serves each within one search', async () => {
     const { targets, result, candidates } = await play('conditional-ppo', {
       input: { goal: { flops: 0.5 }, method: { name: 'conditional-ppo', options: { targets: '0.4,0.7' } } },

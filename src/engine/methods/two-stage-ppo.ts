@@ -55,13 +55,13 @@ const CHANGED = 5;
 
 /**
  * The same agent, credited with what the whole policy reached: one scoring an episode instead of one a layer, so at an equal number of
- * scorings it tries as many whole policies as random search does. It starts from the uniform policy, explores around what it has
+ * scorings it tries as many whole policies as random search does. It starts from the best of three simple policies, explores around what it has
  * learnt with falling noise, and lets the critic choose among several draws (docs/methods.md, variants).
  */
 export const episodicPpo: Method = {
   name: 'episodic-ppo',
   title: 'Two-stage PPO, credited by episode',
-  description: 'The two-stage PPO with one scoring an episode, from the uniform policy: many more whole policies at the same budget.',
+  description: 'The two-stage PPO with one scoring an episode, from simple policies: many more whole policies at the same budget.',
   source: 'Espalier’s variant of two-stage PPO; reward at the end as in AMC (He et al. 2018)',
   credit: 'episode',
   startsFromUniform: true,
@@ -69,7 +69,7 @@ export const episodicPpo: Method = {
   createAgent: createEpisodicPpo,
 };
 
-/** The improved agent with its schedules over the planned episodes, fitted to the uniform policy. */
+/** The improved agent with its schedules over the planned episodes, fitted to the policies that were scored first. */
 export function createEpisodicPpo(context: AgentContext, ofMethod: Partial<PpoOptions> = {}): PpoAgent {
   const own: Partial<PpoOptions> = {
     ...PPO_IMPROVED,

@@ -2,6 +2,7 @@
 import type { Config } from '../../protocol/config';
 import { absoluteBudget } from '../../protocol/config';
 import { overrideFor } from '../../protocol/layer-overrides';
+import { scaledPolicy } from '../agents/scaled-policy';
 import { UserError } from '../errors';
 import type { ChannelGroup } from '../graph/channel-group';
 import type { CostAfter, ModelCosts } from '../graph/costs';
@@ -108,4 +109,23 @@ export function uniformRatio(choices: readonly WidthChoices[], budget: PruneBudg
     if (budget.cost(widths) <= budget.budget.ceiling) return ratio;
   }
   return MOST_PRUNED;
+}
+
+/** How far the ratios of the first and the last group lie from the middle one, as a share of it. */
+const TILT = 0.5;
+
+/**
+ * Policies just within a budget whose ratios change evenly with depth: early groups pruned most, then late groups pruned most. Which of them
+ * suits a network is not known beforehand, but one often does better than the same ratio for all.
+ * @param relativeCost of a ratio for each group; at most 1 within the budget
+ */
+export function tiltedRatios(choices: readonly WidthChoices[], relativeCost: (ratios: readonly number[]) => number): number[][] {
+  const last = choices.length - 1;
+  if (last < 1) return [];
+  const highest = choices.map(({ widths, channels }) => ratioOf(Math.min(...widths), channels));
+  return [-TILT, TILT].flatMap((tilt) => {
+    const shape = choices.map((_, i) => 1 + tilt * ((2 * i) / last - 1));
+    const scaled = scaledPolicy(shape, { name: '', relativeCost }, highest);
+    return scaled ? [scaled] : [];
+  });
 }

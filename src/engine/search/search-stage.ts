@@ -36,6 +36,8 @@ export interface StageDefinition {
   readonly uniformAction: number;
   /** Where one search serves several targets: the uniform action within each, the goal's target first. Absent: there is one target. */
   readonly uniformOfTargets?: ReadonlyArray<{ readonly target: number; readonly action: number }>;
+  /** Policies that methods which start from the uniform one score after it, an action for each step; the agent starts from the best of all. */
+  readonly openings?: ReadonlyArray<readonly number[]>;
   /**
    * One environment for each actor; `evaluate` in them goes through `StageScorer.score`.
    * @param target index of the one target that all of its episodes have; absent: each draws one
@@ -171,7 +173,8 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
   const affordable = Math.floor(limit / (scoresSteps ? steps : 1));
   // For the uniform policy, where no policy of the agent's can be scored as a whole.
   const heldBack = affordable === 0 ? 1 : 0;
-  const opened = method.startsFromUniform ? Math.min(affordable, definition.uniformOfTargets?.length ?? 1) : 0;
+  const { uniformOfTargets, openings: others = [] } = definition;
+  const opened = method.startsFromUniform ? Math.min(affordable, (uniformOfTargets?.length ?? 1) + others.length) : 0;
   const scoredEpisodes = scoresSteps ? wanted : Math.min(wanted, Math.max(1, limit - opened));
   const plan = { steps, actors: config.search.actors, wanted: scoredEpisodes };
   const most = typeof method.episodes === 'function' ? method.episodes(plan) : (method.episodes ?? Number.POSITIVE_INFINITY);
@@ -179,11 +182,13 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
   const checkpointPath = folder.checkpoint(`${stage}${part ? `-${part.name}` : ''}.json`);
   const saved = folder.readJson<Checkpoint>(checkpointPath);
   // A restored agent began with it in an earlier process.
-  const openings = saved ? [] : await playUniformPolicies(definition, scorer, opened);
+  const openings = saved ? [] : await playOpenings(definition, scorer, opened);
+  for (const { outcome } of openings) tracker.see(outcome);
   const agent = method.createAgent({
     backend,
     observationSize: environments[0].observationSize,
-    initialPolicies: openings,
+    // Each target has its own; without targets there is one task, and one policy to start from.
+    initialPolicies: uniformOfTargets ? openings : bestOf(openings, tracker),
     steps,
     episodes,
     scoredEpisodes,
@@ -212,10 +217,7 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
   const began = performance.now();
   const first = scorer.episode;
   const pending: Array<{ outcome: Outcome; episode: number }> = [];
-  for (const { outcome } of openings) {
-    tracker.see(outcome);
-    addCandidate(outcome, 0);
-  }
+  for (const { outcome } of openings) addCandidate(outcome, 0);
   let end: StageEnd = 'complete';
   try {
     await runEpisodes({
@@ -279,7 +281,7 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
   if (!best()) {
     const once = new StageScorer(context, definition, 'episode');
     once.episode = scorer.episode;
-    const [{ outcome }] = await playUniformPolicies(definition, once, 1);
+    const [{ outcome }] = await playOpenings(definition, once, 1);
     tracker.see(outcome);
     addCandidate(outcome, scorer.episode, 'uniform', once);
     scorer.scorings += once.scorings;
@@ -340,25 +342,35 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
 
 type PlayedPolicy = InitialPolicy & { readonly outcome: Outcome };
 
-/** The uniform policy of the stage, or of its first `count` targets, scored in order. */
-async function playUniformPolicies(definition: StageDefinition, scorer: StageScorer, count: number): Promise<PlayedPolicy[]> {
-  const { uniformOfTargets = [{ target: undefined, action: definition.uniformAction }] } = definition;
+/** The uniform policy of the stage, or of each of its targets, then its other openings: the first `count` of them, scored in order. */
+async function playOpenings(definition: StageDefinition, scorer: StageScorer, count: number): Promise<PlayedPolicy[]> {
+  const { uniformOfTargets = [{ target: undefined, action: definition.uniformAction }], openings = [] } = definition;
+  const all = [
+    ...uniformOfTargets.map(({ target, action }) => ({ target, actionAt: () => action })),
+    ...openings.map((actions) => ({ target: undefined, actionAt: (step: number) => actions[step] })),
+  ];
   const played: PlayedPolicy[] = [];
-  for (const { target, action } of uniformOfTargets.slice(0, count))
-    played.push(await playUniform(definition.makeEnvironment(0, scorer, target), action));
+  for (const { target, actionAt } of all.slice(0, count))
+    played.push(await playPolicy(definition.makeEnvironment(0, scorer, target), actionAt));
   return played;
 }
 
-/** Plays one episode with the same action at every step. */
-async function playUniform(environment: Environment, action: number): Promise<PlayedPolicy> {
+/** Plays one episode with a given action at every step, as far as the bounds allow it. */
+async function playPolicy(environment: Environment, actionAt: (step: number) => number): Promise<PlayedPolicy> {
   const decisions: InitialDecision[] = [];
   let step: Step | undefined = await environment.reset();
   for (;;) {
-    const result = await environment.step(action);
+    const result = await environment.step(actionAt(decisions.length));
     decisions.push({ step: step!, action: result.executed });
     if (result.done) return { decisions, outcome: result.outcome };
     step = result.next;
   }
+}
+
+/** The one with the highest reward, the first of equals; none of none. */
+function bestOf(played: readonly PlayedPolicy[], tracker: RewardTracker): PlayedPolicy[] {
+  const value = ({ outcome }: PlayedPolicy): number => tracker.value(outcome);
+  return played.length === 0 ? [] : [played.reduce((a, b) => (value(b) > value(a) ? b : a))];
 }
 
 /**

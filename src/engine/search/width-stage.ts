@@ -4,7 +4,7 @@ import type { Candidate, ModelCost, Policy } from '../../protocol/policy';
 import { findMethod } from '../methods/registry';
 import { Random } from '../random';
 import { nearestWidth, ratioOf, type WidthChoices, type WidthCost } from './budget';
-import { type PruneBudget, uniformRatio } from './choices';
+import { type PruneBudget, tiltedRatios, uniformRatio } from './choices';
 import type { Features } from './layer-features';
 import { PruneEnvironment, type PruneTarget, type WidthDecision } from './prune-environment';
 import type { StageDefinition } from './search-stage';
@@ -49,6 +49,7 @@ export function widthStage({ config, groups, budget, targets, flops, base, cost,
     stage: 'prune',
     rewardText: config.reward.prune,
     uniformAction: uniformRatio(choices, budget),
+    ...(budget && targets.length === 0 && { openings: tiltedRatios(choices, relativeCostOf(budget.cost)) }),
     ...(targets.length > 0 && { uniformOfTargets: goalFirst(config, targets, flops(choices.map((c) => c.channels))).map(uniformOf) }),
     rankByAccuracy: budget !== undefined,
     cost,
