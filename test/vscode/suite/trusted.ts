@@ -284,8 +284,9 @@ export const run = (): Promise<void> =>
 
     'runs are compared side by side, with their fronts on one chart': async () => {
       const { runs, reportText } = await api();
+      // The second was stopped, perhaps before it scored anything.
       const both = ['net.espalier.json', 'small.espalier.json'].flatMap(
-        (config) => runs.lastRun({ config: inWorkspace(config).fsPath }) ?? [],
+        (config) => runs.runs.find((run) => run.configPath === inWorkspace(config).fsPath) ?? [],
       );
       assert.equal(both.length, 2);
       await vscode.commands.executeCommand('espalier.compareRuns', both[0], both.slice(1));
