@@ -180,7 +180,7 @@ async function compressModel(target: ModelTarget | undefined, services: Services
   const model = target === undefined && !activeModel() ? undefined : await chooseModel(target, services);
   if (target !== undefined && !model) return undefined;
   // A definition whose config says more than which model it is about has answered the questions already.
-  if (model?.configFile !== undefined && bareConfig(model.configFile) === undefined)
+  if (model?.configFile !== undefined && (await bareConfig(model.configFile)) === undefined)
     return startConfig(vscode.Uri.file(model.configFile), services);
   const plan = await askCompression(model, {
     inspect: (path) => services.worker.request('inspectModel', { path }),

@@ -9,11 +9,16 @@ import type { ImportDefinitionParams } from '../protocol/worker-messages';
 
 export type DefinitionAnswer = { readonly done: true } | { readonly message: string; readonly hint?: string; readonly stack?: string };
 
-/** Writes the model that the module builds to `params.to`. @throws UserError naming the file, the export or the layer, and the next step */
-export async function importDefinition(params: ImportDefinitionParams): Promise<void> {
+/**
+ * Writes the model that the module builds to `params.to`.
+ * @throws UserError naming the file, the export or the layer, and the next step; the signal's reason where it is aborted, which ends the module
+ */
+export async function importDefinition(params: ImportDefinitionParams, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
   const thread = new Worker(join(__dirname, 'definition-thread.js'), { workerData: params });
   try {
     await new Promise<void>((resolve, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
       thread.on('message', (answer: DefinitionAnswer) => {
         if ('done' in answer) resolve();
         else if (answer.stack === undefined) reject(new UserError(answer.message, answer.hint));

@@ -137,7 +137,7 @@ export class WorkerServer {
     );
     connection.onRequest(
       messages.importDefinition,
-      serve((p) => this.importDefinition(p)),
+      serve((p, signal) => this.importDefinition(p, signal)),
     );
     connection.onRequest(
       messages.rescoreRun,
@@ -185,13 +185,13 @@ export class WorkerServer {
   }
 
   /** Runs the module that builds the model. */
-  private async importDefinition(params: messages.ImportDefinitionParams): Promise<messages.ImportDefinitionResult> {
+  private async importDefinition(params: messages.ImportDefinitionParams, signal: AbortSignal): Promise<messages.ImportDefinitionResult> {
     if (!this.settings.trusted)
       throw new UserError(
         `${params.file} is not imported: this workspace is not trusted, and importing a module runs it`,
         'Trust the workspace first.',
       );
-    await importDefinition(params);
+    await importDefinition(params, signal);
     return { path: params.to };
   }
 

@@ -150,6 +150,16 @@ describe('the worker', () => {
     expect(await layers()).toEqual([['other', 20]]);
   });
 
+  it('ends a module that does not come to an end when it is cancelled', async () => {
+    const file = join(folder, 'endless.cjs');
+    writeFileSync(file, 'for (;;);');
+    const source = new CancellationTokenSource();
+    const given = { file, name: 'x', arguments: '', to: join(folder, 'x.onnx') };
+    const failing = connection.sendRequest(messages.importDefinition, given, source.token);
+    setTimeout(() => source.cancel(), 200);
+    await expect(failing).rejects.toMatchObject({ code: -32800 });
+  });
+
   it('says so where a module ends the process that imports it', async () => {
     const file = join(folder, 'ends.cjs');
     writeFileSync(file, 'process.exit(3)');

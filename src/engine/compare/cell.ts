@@ -92,13 +92,13 @@ export function cellConfig(base: Config, cell: Cell, folder: string): Config {
 
 /**
  * Whether a cell has its result already, so that `runCell` only reads it.
- * @param folder that the config's paths are relative to
+ * @param sha256 of the model; undefined where it is not there
  * @throws UserError where the folder holds this cell of another comparison, or of another model
  */
-export async function isKept(base: Config, cell: Cell, runsFolder: string, folder: string): Promise<boolean> {
+export function isKept(base: Config, cell: Cell, runsFolder: string, sha256: string | undefined): boolean {
   const config = cellConfig(base, cell, runsFolder);
   const existing = runOf(config.output.folder);
-  if (existing) await checkSame(existing, config, folder);
+  if (existing) checkSame(existing, config, sha256);
   return existing !== undefined && isFinished(existing.path);
 }
 
@@ -106,10 +106,10 @@ export async function isKept(base: Config, cell: Cell, runsFolder: string, folde
  * Runs a cell, goes on with it where it was stopped, or reads its result where it is finished.
  * @throws UserError where the folder holds this cell of another comparison, or of another model
  */
-export async function runCell(base: Config, cell: Cell, runsFolder: string, options: RunOptions): Promise<CellResult> {
+export async function runCell(base: Config, cell: Cell, runsFolder: string, options: RunOptions, sha256?: string): Promise<CellResult> {
   const config = cellConfig(base, cell, runsFolder);
   const existing = runOf(config.output.folder);
-  if (existing) await checkSame(existing, config, options.folder);
+  if (existing) checkSame(existing, config, sha256 ?? (await hashOfModel(base, options.folder)));
   if (!existing) await startRun(config, options);
   else if (!isFinished(existing.path)) await resumeRun(existing.path, options);
   return cellResult(cell, runOf(config.output.folder)!, config);
@@ -125,7 +125,13 @@ function runOf(folder: string): RunFolder | undefined {
   return runs.at(-1);
 }
 
-async function checkSame(run: RunFolder, config: Config, folder: string): Promise<void> {
+/** Of the model that a config names; undefined where there is none. @param folder that the config's paths are relative to */
+export async function hashOfModel({ model }: Config, folder: string): Promise<string | undefined> {
+  const path = resolve(folder, model);
+  return existsSync(path) ? modelHash(path) : undefined;
+}
+
+function checkSame(run: RunFolder, config: Config, sha256: string | undefined): void {
   const written = run.readJson<{ config: unknown }>(run.config)?.config;
   // What a config could not say yet when the run was begun has its default.
   const stored = configSchema.safeParse(written).data;
@@ -138,10 +144,9 @@ async function checkSame(run: RunFolder, config: Config, folder: string): Promis
   }
   // A path says little: models of one name lie in many folders, and files are overwritten.
   const header = readJournal(run.journal).events.find((e) => e.type === 'header');
-  const model = resolve(folder, config.model);
-  if (header && existsSync(model) && header.model.sha256 !== (await modelHash(model)))
+  if (header && sha256 !== undefined && header.model.sha256 !== sha256)
     throw new UserError(
-      `${run.path} belongs to a comparison of another model: ${model} is not the file that it was begun with`,
+      `${run.path} belongs to a comparison of another model: ${config.model} is not the file that it was begun with`,
       'Choose another folder (--out), or put the old model back.',
     );
 }

@@ -9,7 +9,7 @@ import type { RunEvent } from '../../protocol/run-events';
 import { UserError } from '../errors';
 import { findMethod } from '../methods/registry';
 import type { RunOptions } from '../search/run';
-import { type Cell, type CellFailure, type CellResult, isKept, runCell } from './cell';
+import { type Cell, type CellFailure, type CellResult, hashOfModel, isKept, runCell } from './cell';
 import { type ComparisonFiles, writeComparison } from './comparison-report';
 
 /** Where in the comparison a cell is. */
@@ -55,8 +55,8 @@ export async function compareMethods(base: Config, options: CompareOptions): Pro
   const runsFolder = join(out, 'runs');
   // Seed by seed, so that what there is at any moment can be compared.
   const cells = [...new Set(seeds)].flatMap((seed) => [...new Set(methods)].map((method): Cell => ({ method, seed })));
-  const kept: boolean[] = [];
-  for (const cell of cells) kept.push(await isKept(base, cell, runsFolder, run.folder));
+  const sha256 = await hashOfModel(base, run.folder);
+  const kept = cells.map((cell) => isKept(base, cell, runsFolder, sha256));
   mkdirSync(runsFolder, { recursive: true });
   const results: CellResult[] = [];
   const failures: CellFailure[] = [];
@@ -66,7 +66,7 @@ export async function compareMethods(base: Config, options: CompareOptions): Pro
     const left = kept.slice(index).filter((k) => !k).length;
     onCell?.(cell, { index, total: cells.length, kept: kept[index], left });
     try {
-      const result = await runCell(base, cell, runsFolder, run);
+      const result = await runCell(base, cell, runsFolder, run, sha256);
       results.push(result);
       onResult?.(result);
     } catch (e) {

@@ -1,12 +1,11 @@
 /** Straight-through fine-tuning of complete bit policies before they are scored (`quantization.steTuning`), in the search and on export. */
 import type { Config } from '../../protocol/config';
-import { BatchPipeline } from '../data/batches';
 import type { Model } from '../onnx/model';
 import { type QuantizedLayer, quantizersOf } from '../quantization/quantized-layer';
-import { Random } from '../random';
 import { Trainer, TrainingDiverged } from '../training/trainer';
 import type { TuningBatch } from './actor';
 import type { Prepared } from './prepare';
+import { shortTuningBatches } from './short-tuning-batches';
 
 export interface BitTuning {
   /** One for each step; the same for every candidate. */
@@ -17,23 +16,8 @@ export interface BitTuning {
 /** What every complete bit policy is tuned on; undefined where none is wanted, or there are no labels. */
 export async function bitTuningFor(config: Config, prepared: Prepared): Promise<BitTuning | undefined> {
   const { steTuning: steps, learningRate } = config.quantization;
-  const { train, normalization, augmentation } = prepared.data;
-  if (steps === 0 || !train?.dataset.labels) return undefined;
-  const pipeline = new BatchPipeline(train, {
-    batch: Math.min(config.recovery.batch, train.rows.length),
-    normalization,
-    augmentation,
-    shuffle: true,
-    random: new Random(config.seed).fork('tuning'),
-  });
-  const batches: TuningBatch[] = [];
-  for (let epoch = 0; batches.length < steps; epoch++) {
-    for await (const b of pipeline.batches(epoch)) {
-      batches.push({ inputs: b.inputs.slice(), labels: b.labels!.slice() });
-      if (batches.length >= steps) break;
-    }
-  }
-  return { batches, learningRate };
+  const batches = steps > 0 ? await shortTuningBatches(config, prepared, steps, config.recovery.batch) : [];
+  return batches.length > 0 ? { batches, learningRate } : undefined;
 }
 
 /**

@@ -2,14 +2,14 @@
 import { createHash } from 'node:crypto';
 import type { Candidate, ModelCost, Policy } from '../../protocol/policy';
 import { measuresOf } from '../../protocol/reward/rescore';
-import type { AgentState, Environment, Outcome, Step } from '../agents/agent';
+import type { AgentState, Environment, Outcome } from '../agents/agent';
 import type { StageProblem } from '../agents/greedy-agent';
-import type { InitialDecision, InitialPolicy } from '../agents/initial-policy';
 import { RELATIVE_COST } from '../agents/ppo-lagrangian';
 import { methodOfStage } from '../methods/registry';
 import { Random } from '../random';
 import { writeFileAtomic } from './atomic-file';
 import { type Credit, runEpisodes } from './episodes';
+import { bestOf, playOpenings } from './openings';
 import { RewardTracker } from './reward-tracker';
 import { type RunContext, rewardContext, type StageEnd } from './run-context';
 
@@ -338,39 +338,6 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
       });
     }
   }
-}
-
-type PlayedPolicy = InitialPolicy & { readonly outcome: Outcome };
-
-/** The uniform policy of the stage, or of each of its targets, then its other openings: the first `count` of them, scored in order. */
-async function playOpenings(definition: StageDefinition, scorer: StageScorer, count: number): Promise<PlayedPolicy[]> {
-  const { uniformOfTargets = [{ target: undefined, action: definition.uniformAction }], openings = [] } = definition;
-  const all = [
-    ...uniformOfTargets.map(({ target, action }) => ({ target, actionAt: () => action })),
-    ...openings.map((actions) => ({ target: undefined, actionAt: (step: number) => actions[step] })),
-  ];
-  const played: PlayedPolicy[] = [];
-  for (const { target, actionAt } of all.slice(0, count))
-    played.push(await playPolicy(definition.makeEnvironment(0, scorer, target), actionAt));
-  return played;
-}
-
-/** Plays one episode with a given action at every step, as far as the bounds allow it. */
-async function playPolicy(environment: Environment, actionAt: (step: number) => number): Promise<PlayedPolicy> {
-  const decisions: InitialDecision[] = [];
-  let step: Step | undefined = await environment.reset();
-  for (;;) {
-    const result = await environment.step(actionAt(decisions.length));
-    decisions.push({ step: step!, action: result.executed });
-    if (result.done) return { decisions, outcome: result.outcome };
-    step = result.next;
-  }
-}
-
-/** The one with the highest reward, the first of equals; none of none. */
-function bestOf(played: readonly PlayedPolicy[], tracker: RewardTracker): PlayedPolicy[] {
-  const value = ({ outcome }: PlayedPolicy): number => tracker.value(outcome);
-  return played.length === 0 ? [] : [played.reduce((a, b) => (value(b) > value(a) ? b : a))];
 }
 
 /**

@@ -2,7 +2,8 @@
  * Configs that only say which model they are about, and perhaps what was set for single layers: "Layer sensitivity" and the panel write
  * such ones. They have answered none of the questions of "Compress Model…", whose answers are added to them.
  */
-import { applyEdits, modify, parse } from 'jsonc-parser';
+import { parse } from 'jsonc-parser';
+import { withField } from '../config-edit';
 
 /** What such a config may have. */
 const ABOUT_THE_MODEL: ReadonlySet<string> = new Set(['$schema', 'model', 'definition', 'layers']);
@@ -16,8 +17,7 @@ export function isBareConfig(text: string): boolean {
 /** A bare config with the fields of another that it lacks; its own stay, comments included. */
 export function completedConfig(bare: string, answers: string): string {
   const own = parse(bare) as Record<string, unknown>;
-  const formattingOptions = { insertSpaces: true, tabSize: 2, eol: bare.includes('\r\n') ? '\r\n' : '\n' };
   return Object.entries(parse(answers) as Record<string, unknown>)
     .filter(([field]) => !(field in own))
-    .reduce((text, [field, value]) => applyEdits(text, modify(text, [field], value, { formattingOptions })), bare);
+    .reduce((text, [field, value]) => withField(text, [field], value), bare);
 }

@@ -108,13 +108,15 @@ export async function askCompression(
     effort,
   });
   const known = model.configFile ?? firstConfigFile(model);
-  const bare = bareConfig(known);
+  const bare = await bareConfig(known);
   if (bare === undefined) return { configFile: freeConfigFile(model), text, start: state.start };
   return { configFile: known, text: configLanguage().completedConfig(bare, text), completes: true, start: state.start };
 }
 
-/** The text of a config that has answered no question yet (as on the disk: editors save before); undefined for any other. */
-export function bareConfig(file: string): string | undefined {
+/** The text of a config that has answered no question yet; undefined for any other. What is not saved of it is saved first. */
+export async function bareConfig(file: string): Promise<string | undefined> {
+  const open = vscode.workspace.textDocuments.find((document) => document.uri.fsPath === file);
+  if (open?.isDirty) await open.save();
   const text = existsSync(file) ? readFileSync(file, 'utf8') : undefined;
   return text !== undefined && configLanguage().isBareConfig(text) ? text : undefined;
 }

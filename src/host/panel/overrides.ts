@@ -1,5 +1,6 @@
 /** A layer's override in the text of a config: read and written without touching anything else, comments included. */
-import { applyEdits, modify, parse } from 'jsonc-parser';
+import { parse } from 'jsonc-parser';
+import { withField } from '../config-edit';
 
 export interface Override {
   readonly skip?: boolean;
@@ -21,12 +22,10 @@ const REPLACED: Readonly<Record<(typeof FIELDS)[number], readonly string[]>> = {
  * Ranges stay, but for those that a fixed value takes the place of.
  */
 export function withOverride(text: string, name: string, override: Override | null): string {
-  const formattingOptions = { insertSpaces: true, tabSize: 2, eol: text.includes('\r\n') ? '\r\n' : '\n' };
-  const edit = (from: string, path: string[], value: unknown): string => applyEdits(from, modify(from, path, value, { formattingOptions }));
   const layers = asObject((parse(text) as { layers?: unknown } | undefined)?.layers) ?? {};
   const entry = asObject(layers[name]);
   if (!entry) {
-    if (override !== null) return edit(text, ['layers', name], override);
+    if (override !== null) return withField(text, ['layers', name], override);
     if (layers[name] === undefined) return text;
   }
   const next: Record<string, unknown> = { ...entry };
@@ -40,11 +39,11 @@ export function withOverride(text: string, name: string, override: Override | nu
   }
   if (Object.keys(next).length === 0)
     // An empty `layers` says nothing: it goes with its last entry.
-    return Object.keys(layers).length === 1 ? edit(text, ['layers'], undefined) : edit(text, ['layers', name], undefined);
+    return Object.keys(layers).length === 1 ? withField(text, ['layers'], undefined) : withField(text, ['layers', name], undefined);
   const set = Object.entries(next).filter(([field, value]) => value !== entry?.[field]);
   const gone = Object.keys(entry ?? {}).filter((field) => !(field in next));
-  const changed = set.reduce((from, [field, value]) => edit(from, ['layers', name, field], value), text);
-  return gone.reduce((from, field) => edit(from, ['layers', name, field], undefined), changed);
+  const changed = set.reduce((from, [field, value]) => withField(from, ['layers', name, field], value), text);
+  return gone.reduce((from, field) => withField(from, ['layers', name, field], undefined), changed);
 }
 
 /** Fixed values of `layers`, by their names or patterns; ranges stay the config's affair. */

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
-import type { RunSnapshot, RunSummary } from '../../protocol/run-summary';
+import type { RunSummary } from '../../protocol/run-summary';
 import { compareRuns } from './compare-runs';
+import { snapshotOf } from './testing/snapshot';
 
 const cost = { macs: 1000, effectiveMacs: 1000, params: 50, effectiveParams: 50, weightBytes: 200 };
 const base: RunSummary = {
@@ -18,20 +19,6 @@ const base: RunSummary = {
   resumable: false,
 };
 
-const snapshot = (summary: RunSummary): RunSnapshot => ({
-  revision: 1,
-  summary,
-  progress: null,
-  machine: null,
-  measures0: null,
-  current: null,
-  candidates: [],
-  front: [],
-  episodes: [],
-  diagnostics: [],
-  warnings: [],
-});
-
 it('puts runs side by side, with what each figure was measured on', () => {
   const best = {
     id: 'c',
@@ -47,8 +34,8 @@ it('puts runs side by side, with what each figure was measured on', () => {
     partial: false,
   };
   const text = compareRuns([
-    { ...snapshot({ ...base, seed: 3, best, goalMet: true }), candidates: [best], front: ['c'] },
-    snapshot({ ...base, id: 'b2', status: 'failed', reason: 'no | data' }),
+    { ...snapshotOf({ ...base, seed: 3, best, goalMet: true }), candidates: [best], front: ['c'] },
+    snapshotOf({ ...base, id: 'b2', status: 'failed', reason: 'no | data' }),
   ]);
   const rows = Object.fromEntries(
     text
@@ -70,11 +57,11 @@ it('puts runs side by side, with what each figure was measured on', () => {
 });
 
 it('says what keeps runs from being compared', () => {
-  const text = compareRuns([snapshot(base), snapshot({ ...base, modelPath: '/other.onnx' })]);
+  const text = compareRuns([snapshotOf(base), snapshotOf({ ...base, modelPath: '/other.onnx' })]);
   expect(text).toContain('> These runs began with different models');
 });
 
 it('a run that a person stopped is paused, not interrupted', () => {
-  const text = compareRuns([snapshot({ ...base, status: 'interrupted', paused: true, reason: 'stopped by the user' })]);
+  const text = compareRuns([snapshotOf({ ...base, status: 'interrupted', paused: true, reason: 'stopped by the user' })]);
   expect(text).toContain('| Status | paused: stopped by the user |');
 });

@@ -4,6 +4,7 @@ import type { Candidate } from '../../protocol/policy';
 import type { RunSnapshot, RunSummary } from '../../protocol/run-summary';
 import type { WorkerClient, WorkerExit } from '../worker-client';
 import { RunStore } from './run-store';
+import { snapshotOf } from './testing/snapshot';
 
 const summary = (id: string, startedAt: string, more: Partial<RunSummary> = {}): RunSummary => ({
   id,
@@ -41,20 +42,7 @@ function storeOf(...runs: RunSummary[]): RunStore {
   const worker = { onRunChanged: runChanged.event, onDidExit: exited.event } as unknown as WorkerClient;
   const memory: vscode.Memento = { keys: () => [], get: <T>(_key: string, fallback?: T) => fallback as T, update: async () => undefined };
   const store = new RunStore(worker, memory);
-  for (const run of runs)
-    runChanged.fire({
-      revision: 0,
-      summary: run,
-      progress: null,
-      machine: null,
-      measures0: null,
-      current: null,
-      candidates: [],
-      front: [],
-      episodes: [],
-      diagnostics: [],
-      warnings: [],
-    });
+  for (const run of runs) runChanged.fire(snapshotOf(run));
   return store;
 }
 

@@ -1,28 +1,20 @@
 /** The status and the phase of a run in a word or two. */
 import * as vscode from 'vscode';
 import type { Phase } from '../../protocol/run-events';
-import type { RunSummary } from '../../protocol/run-summary';
+import { type ShownStatus, shownStatus } from '../../protocol/shown-status';
 
-export function statusText({
-  status,
-  paused,
-  stopped,
-  elsewhere,
-}: Pick<RunSummary, 'status' | 'paused' | 'stopped' | 'elsewhere'>): string {
-  if (elsewhere) return vscode.l10n.t('running in another process');
-  switch (status) {
-    case 'queued':
-      return vscode.l10n.t('queued');
-    case 'running':
-      return vscode.l10n.t('running');
-    case 'finished':
-      return vscode.l10n.t('finished');
-    case 'interrupted':
-      if (stopped) return vscode.l10n.t('stopped');
-      return paused ? vscode.l10n.t('paused') : vscode.l10n.t('interrupted');
-    case 'failed':
-      return vscode.l10n.t('failed');
-  }
+export function statusText(run: Parameters<typeof shownStatus>[0]): string {
+  const words: Readonly<Record<ShownStatus, string>> = {
+    queued: vscode.l10n.t('queued'),
+    running: vscode.l10n.t('running'),
+    finished: vscode.l10n.t('finished'),
+    interrupted: vscode.l10n.t('interrupted'),
+    failed: vscode.l10n.t('failed'),
+    paused: vscode.l10n.t('paused'),
+    stopped: vscode.l10n.t('stopped'),
+    elsewhere: vscode.l10n.t('running in another process'),
+  };
+  return words[shownStatus(run)];
 }
 
 export function phaseText(phase: Phase): string {

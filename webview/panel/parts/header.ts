@@ -2,7 +2,8 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import type { Sensitivity } from '../../../src/protocol/layer-graph';
 import type { Phase } from '../../../src/protocol/run-events';
-import type { RunSnapshot, RunStatus, RunSummary } from '../../../src/protocol/run-summary';
+import type { RunSnapshot } from '../../../src/protocol/run-summary';
+import { type ShownStatus, shownStatus } from '../../../src/protocol/shown-status';
 import type { Actions } from '../actions';
 import { duration, percent } from '../figures';
 import { t } from '../l10n';
@@ -20,24 +21,18 @@ export function phaseText(phase: Phase): string {
   return words[phase];
 }
 
-/** A run in one word; one that a person paused or stopped is not called interrupted. */
-export function statusText({
-  status,
-  paused,
-  stopped,
-  elsewhere,
-}: Pick<RunSummary, 'status' | 'paused' | 'stopped' | 'elsewhere'>): string {
-  if (elsewhere) return t('Running in another process');
-  if (paused) return t('Paused');
-  if (stopped) return t('Stopped');
-  const words: Record<RunStatus, string> = {
+export function statusText(run: Parameters<typeof shownStatus>[0]): string {
+  const words: Readonly<Record<ShownStatus, string>> = {
     queued: t('Queued'),
     running: t('Running'),
     finished: t('Finished'),
     interrupted: t('Interrupted'),
     failed: t('Failed'),
+    paused: t('Paused'),
+    stopped: t('Stopped'),
+    elsewhere: t('Running in another process'),
   };
-  return words[status];
+  return words[shownStatus(run)];
 }
 
 const fact = (name: string, value: TemplateResult | string, title?: string): TemplateResult =>
