@@ -1,9 +1,10 @@
 /**
  * All methods beside each other at equal numbers of candidate scorings, without training after the search: ResNet-20 on CIFAR-10 at half
  * its FLOPs, LeNet-5 on MNIST at a tenth of its parameters, ResNet-56 at half its FLOPs (four methods). Cells that are done are kept in
- * `--out`, so the command fills what is missing and may be stopped at any time; it writes the tables to `docs/comparison.md` beside the
- * bundle's folder. `--quick`: fewer methods, seeds and scorings, under half an hour on two cores. `--scorings`, `--seeds`, `--nets` and
- * `--methods` choose by hand; `--few-images` reconstructs on as few images as `--quick` does.
+ * `bench/kept/methods.jsonl` (`--kept FILE`), which is part of the repository, and those in progress in `--out`: the command fills what is
+ * missing and may be stopped at any time. It writes the tables to `docs/comparison.md` beside the bundle's folder. `--quick`: fewer methods,
+ * seeds and scorings, under half an hour on two cores, the tables in `--out`. `--scorings`, `--seeds`, `--nets` and `--methods` choose by hand; `--all-images`
+ * reconstructs on as many images as a run does; `--fresh` measures all of it anew; `--kept-only` measures nothing.
  *
  * Methods that choose widths all have the reward `accuracy` (the budget bounds what they may do); those that hold weights at zero, decide
  * filter by filter or take layers out have their papers' rewards and train their candidates, which the table says.
@@ -16,17 +17,17 @@ import { summaryRows } from '../src/engine/compare/comparison-report';
 import { frontsChart } from '../src/engine/compare/fronts-chart';
 import { summarize } from '../src/engine/compare/summary';
 import { methods } from '../src/engine/methods/registry';
-import { thisMachine } from '../src/engine/search/recorder';
 import { trainBaseline } from '../src/engine/search/train-baseline';
 import { type ConfigInput, configSchema } from '../src/protocol/config';
 import { type BenchArguments, dataFolder, IMAGENET, note, printRow, threadFiles } from './bench';
+import { type KeptCell, KeptCells, settingsOf } from './kept-cells';
 
-const FEW = ['episodic-ppo', 'two-stage-ppo', 'amc', 'random-search', 'uniform'];
+const FEW = ['episodic-ppo', 'amc', 'random-search', 'uniform'];
 /** Some cells show what a criterion adds to uniform ratios. */
-const QUICK = [...FEW, 'evolutionary', 'l1'];
+const QUICK = [...FEW, 'two-stage-ppo', 'evolutionary', 'l1'];
 
 /** Options that say where things are, not what is measured. */
-const PLACES: ReadonlySet<string> = new Set(['data', 'out', 'docs', 'json']);
+const PLACES: ReadonlySet<string> = new Set(['data', 'out', 'docs', 'json', 'kept', 'kept-only', 'fresh']);
 /** Reconstruction takes most of a cell's time where there are few scorings. */
 const FEW_IMAGES = { calibrationImages: 500, final: { calibrationImages: 2000 } };
 
@@ -37,6 +38,8 @@ interface Net {
   readonly scorings: number;
   readonly quickScorings: number;
   readonly methods: readonly string[];
+  /** Images for reconstruction; absent: `FEW_IMAGES`. */
+  readonly fewImages?: ConfigInput['pruning'];
 }
 
 function nets(data: string, work: string): Net[] {
@@ -52,7 +55,7 @@ function nets(data: string, work: string): Net[] {
       name: 'resnet20',
       title: 'ResNet-20, CIFAR-10, half of the FLOPs',
       config: cifar('cifar10_resnet20.onnx'),
-      scorings: 80,
+      scorings: 40,
       quickScorings: 24,
       methods: all,
     },
@@ -60,7 +63,7 @@ function nets(data: string, work: string): Net[] {
       name: 'lenet5',
       title: 'LeNet-5, MNIST, a tenth of the parameters',
       config: { model: join(work, 'lenet5.onnx'), data: { name: 'mnist' }, goal: { params: 0.1 } },
-      scorings: 80,
+      scorings: 40,
       quickScorings: 24,
       methods: all,
     },
@@ -68,60 +71,73 @@ function nets(data: string, work: string): Net[] {
       name: 'resnet56',
       title: 'ResNet-56, CIFAR-10, half of the FLOPs',
       config: cifar('cifar10_resnet56.onnx'),
-      scorings: 80,
+      scorings: 24,
       quickScorings: 0,
       methods: FEW,
+      // What is expected of it is expected of a whole run's last reconstruction.
+      fewImages: { calibrationImages: FEW_IMAGES.calibrationImages },
     },
   ];
 }
 
 export async function run(args: BenchArguments): Promise<void> {
   const data = dataFolder(args);
-  const quick = args.options['quick'] === 'true';
-  const fewImages = quick || args.options['few-images'] === 'true';
+  const flag = (name: string): boolean => args.options[name] === 'true';
+  const quick = flag('quick');
+  const fewImages = !flag('all-images');
   const out = resolve(args.options['out'] ?? join('.espalier', quick ? 'bench-methods-quick' : 'bench-methods'));
   const seeds = Array.from({ length: Number(args.options['seeds'] ?? (quick ? 2 : 3)) }, (_, i) => i + 1);
   mkdirSync(out, { recursive: true });
-  await lenetBaseline(out, data);
+  if (!flag('kept-only')) await lenetBaseline(out, data);
+  const kept = new KeptCells(args.options['kept'] ?? join(__dirname, '..', 'bench', 'kept', 'methods.jsonl'));
   const sections: string[] = [];
+  const used: KeptCell[] = [];
   const wanted = args.options['nets']?.split(',');
   for (const net of nets(data, out)) {
     const scorings = Number(args.options['scorings'] ?? (quick ? net.quickScorings : net.scorings));
     if (scorings === 0 || (wanted && !wanted.includes(net.name))) continue;
     const names = args.options['methods']?.split(',') ?? (quick ? net.methods.filter((m) => QUICK.includes(m)) : net.methods);
-    const results: CellResult[] = [];
-    const failures: CellFailure[] = [];
-    for (const [part, own] of [
-      ['widths', names.filter((n) => (methods.find((m) => m.name === n)?.space ?? 'widths') === 'widths')],
-      ['others', names.filter((n) => (methods.find((m) => m.name === n)?.space ?? 'widths') !== 'widths')],
-    ] as const) {
-      if (own.length === 0) continue;
-      const config = configSchema.parse({
+    const cells: KeptCell[] = [];
+    for (const part of ['widths', 'others'] as const) {
+      const own = names.filter((n) => ((methods.find((m) => m.name === n)?.space ?? 'widths') === 'widths') === (part === 'widths'));
+      const config: ConfigInput = {
         ...net.config,
-        pruning: { ...net.config.pruning, ...(fewImages && FEW_IMAGES) },
+        pruning: { ...net.config.pruning, ...(fewImages && (net.fewImages ?? FEW_IMAGES)) },
         ...(part === 'widths' && { reward: 'accuracy' }),
         stages: { prune: true, quantize: false },
         search: { scorings, actors: 2 },
         recovery: { epochs: 0 },
-      });
-      const comparison = await compareMethods(config, {
-        methods: own,
-        seeds,
-        out: join(out, net.name, part),
-        folder: out,
-        dataFolder: data,
-        threads: threadFiles,
-        onResult: (r) => show(args, net.name, r),
-      });
-      results.push(...comparison.results);
-      failures.push(...comparison.failures);
+      };
+      const settings = settingsOf(config);
+      // Seeds of earlier calls count as well, whatever this one asks for.
+      const there = flag('fresh') ? [] : kept.of(net.name, settings, own);
+      cells.push(...there);
+      for (const seed of seeds) {
+        const missing = own.filter((method) => !there.some(({ result: r }) => r.method === method && r.seed === seed));
+        if (missing.length === 0 || flag('kept-only')) continue;
+        await compareMethods(configSchema.parse(config), {
+          methods: missing,
+          seeds: [seed],
+          out: join(out, net.name, part),
+          folder: out,
+          dataFolder: data,
+          threads: threadFiles,
+          onResult: (r) => {
+            cells.push(kept.add(net.name, settings, r));
+            show(args, net.name, r);
+          },
+        });
+      }
     }
-    sections.push(...section(net, scorings, results, failures));
-    if (results.length > 0) writeFileSync(join(out, `${net.name}.svg`), frontsChart(results));
+    used.push(...cells);
+    const measured = cells.flatMap(({ result }) => ('error' in result ? [] : [result]));
+    const failures = cells.flatMap(({ result }) => ('error' in result ? [result] : []));
+    sections.push(...section(net, scorings, measured, failures));
+    if (measured.length > 0) writeFileSync(join(out, `${net.name}.svg`), frontsChart(measured));
   }
-  const docs = args.options['docs'] ?? join(__dirname, '..', 'docs', 'comparison.md');
-  if (docs !== 'none') writeFileSync(docs, page(args, { quick, fewImages }, sections));
-  note(`cells and charts: ${out}`);
+  const docs = args.options['docs'] ?? (quick ? join(out, 'comparison.md') : join(__dirname, '..', 'docs', 'comparison.md'));
+  if (docs !== 'none') writeFileSync(docs, page(args, { quick, fewImages }, sections, used));
+  note(`cells in progress and charts: ${out}`);
 }
 
 function show(args: BenchArguments, net: string, r: CellResult | CellFailure): void {
@@ -170,18 +186,24 @@ function page(
   args: BenchArguments,
   { quick, fewImages }: { readonly quick: boolean; readonly fewImages: boolean },
   sections: readonly string[],
+  cells: readonly KeptCell[],
 ): string {
   const flags = Object.entries(args.options).flatMap(([key, value]) =>
     PLACES.has(key) ? [] : [value === 'true' ? ` --${key}` : ` --${key} ${value}`],
   );
-  const { cpu, cores, platform, architecture } = thisMachine();
+  const dates = cells.map((c) => c.date).sort();
   return [
     '# Methods compared',
     '',
     `Written by \`npm run bench -- methods --data DIR${flags.join('')}\`${quick ? ', a subset of methods, seeds and scorings' : ''}${fewImages ? `; layers reconstructed on ${FEW_IMAGES.calibrationImages} images, those of the chosen networks on ${FEW_IMAGES.final.calibrationImages}` : ''}. Every method gets the same number of candidate scorings (partial policies included) on the same samples; nothing is trained after the search. Median over seeds, lowest and highest in brackets; MACs and parameters count what is not zero. "Goal met": in how many seeds; those that met it come first. "Better than": in how many seeds it met the goal and was more accurate with the same seed, or the other missed the goal. Methods with training steps train their candidates before they score them, which the others do not.`,
     '',
     ...sections,
-    `${cpu}, ${cores} cores, ${platform} ${architecture}; Node ${process.versions.node}.`,
+    ...(cells.length > 0
+      ? [
+          `${cells.length} cells, measured from ${dates[0]} to ${dates.at(-1)} on ${[...new Set(cells.map((c) => c.machine))].join('; ')}. Times are of machines that had other work as well.`,
+          '',
+        ]
+      : []),
     '',
   ].join('\n');
 }

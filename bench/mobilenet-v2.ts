@@ -127,7 +127,7 @@ function searchConfig({ model, folder, parts, method, wide, flops, scorings, act
     stages: { prune: true, quantize: false },
     goal: { flops },
     reward: 'accuracy',
-    search: { episodes: scorings, scorings, actors },
+    search: { episodes: 3 * scorings, scorings, actors },
     recovery: {
       epochs: tuning.epochs,
       learningRate: tuning.learningRate,

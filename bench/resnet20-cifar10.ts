@@ -76,7 +76,8 @@ function searchConfig(model: string, method: string, flops: number, scorings: nu
     goal: { flops },
     reward: 'accuracy',
     pruning: { reestimateBatchNorm: false },
-    search: { episodes: scorings, scorings, actors: 2 },
+    // What is proposed again is not scored again: up to three episodes for each scoring.
+    search: { episodes: 3 * scorings, scorings, actors: 2 },
     recovery: { epochs: 0 },
     seed,
   });

@@ -74,6 +74,9 @@ export interface CellFailure extends Cell {
 
 export const cellName = ({ method, seed }: Cell): string => `${method}-seed${seed}`;
 
+/** Episodes for each scoring: what an agent proposes again costs none, but it is not to propose the same for ever. */
+const REPEATS = 3;
+
 /** The config of a cell: the same data, goal and number of scorings for every method. */
 export function cellConfig(base: Config, cell: Cell, folder: string): Config {
   const { scorings } = base.search;
@@ -85,7 +88,7 @@ export function cellConfig(base: Config, cell: Cell, folder: string): Config {
         ? base.method
         : { ...base.method, name: findMethod(cell.method).name as Config['method']['name'], options: {} },
     seed: cell.seed,
-    search: { ...base.search, episodes: scorings ?? base.search.episodes },
+    search: { ...base.search, episodes: scorings === undefined ? base.search.episodes : REPEATS * scorings },
     output: { ...base.output, folder: join(folder, cellName(cell)) },
   };
 }
@@ -217,17 +220,14 @@ export function searchOf(events: readonly RunEvent[], config: GoalOfSearch): Sea
     { name: 'flops', value: (p) => -p.flops },
     { name: 'bytes', value: (p) => -p.bytes },
   ]);
-  let scorings = 0;
-  // What a resumed run goes on from: it writes down again what was scored after that.
-  let known = 0;
+  // What is scored again counts once: repeats of a search, and what a resumed run writes down again.
+  const scored = new Set<string>();
   let best: Candidate | undefined;
   let secondsToBest: number | null = null;
   const curve: Array<readonly [number, number]> = [];
   const stage = events.find((e) => e.type === 'candidate' && e.candidate.stage !== 'final' && e.candidate.origin !== 'original');
   for (const event of events) {
-    if (event.type === 'evaluation') scorings++;
-    if (event.type === 'checkpoint' || (event.type === 'measurement' && event.key.startsWith('stage:'))) known = scorings;
-    if (event.type === 'resumed') scorings = known;
+    if (event.type === 'evaluation') scored.add(event.key);
     if (event.type !== 'candidate' || !original) continue;
     const { candidate } = event;
     if (candidate.partial || candidate.origin === 'original' || stage?.type !== 'candidate' || candidate.stage !== stage.candidate.stage)
@@ -241,7 +241,7 @@ export function searchOf(events: readonly RunEvent[], config: GoalOfSearch): Sea
     if (!keepsGoal(candidate, original.cost, config) || (best && candidate.accuracy <= best.accuracy)) continue;
     best = candidate;
     secondsToBest = event.seconds ?? null;
-    curve.push([scorings, candidate.accuracy]);
+    curve.push([scored.size, candidate.accuracy]);
   }
   return {
     searchAccuracy: best?.accuracy ?? null,

@@ -155,24 +155,24 @@ const candidate = (accuracy: number, macs: number, { cost, ...more }: Figures = 
   }) as unknown as RunEvent;
 const costOf = (macs: number): ModelCost => ({ macs, effectiveMacs: macs, params: macs, effectiveParams: macs, weightBytes: macs });
 const original = { type: 'original', candidate: { images: 50, cost: costOf(100) } } as unknown as RunEvent;
-const scored = { type: 'evaluation' } as RunEvent;
+const scored = (key: string): RunEvent => ({ type: 'evaluation', key }) as unknown as RunEvent;
 const searchedFor = (goal: Config['goal'], more: Partial<ConfigInput> = {}): Config => configSchema.parse({ ...input, ...more, goal });
 
 test('the best is counted from complete candidates within the goal', () => {
   const events = [
     original,
-    scored,
+    scored('a'),
     // A policy that prunes nothing is beyond the goal as any other.
     candidate(0.97, 100),
     candidate(0.9, 80),
-    scored,
+    scored('b'),
     candidate(0.95, 50, { partial: true }),
-    scored,
+    scored('c'),
     candidate(0.6, 40),
-    scored,
-    scored,
+    scored('d'),
+    scored('e'),
     candidate(0.7, 50),
-    scored,
+    scored('f'),
     candidate(0.65, 50),
     candidate(0.99, 10, { stage: 'quantize' }),
   ];
@@ -188,11 +188,20 @@ test('the best is counted from complete candidates within the goal', () => {
   expect(searchOf(events, searchedFor({})).searchAccuracy).toBe(0.97);
 });
 
-test('scorings that a resumed run writes down again count once', () => {
+test('what is scored again counts once: repeats of a search, and what a resumed run writes down again', () => {
   const event = (type: string, key?: string): RunEvent => ({ type, key }) as unknown as RunEvent;
-  const events = [original, scored, scored, event('checkpoint'), scored, scored, candidate(0.6, 40), event('resumed')];
-  const again = [scored, scored, candidate(0.6, 40), scored, candidate(0.7, 40), event('measurement', 'stage:prune'), event('resumed')];
-  expect(searchOf([...events, ...again, scored], searchedFor({ flops: 0.5 })).curve).toEqual([
+  const first = [
+    scored('a'),
+    scored('b'),
+    scored('a'),
+    event('checkpoint'),
+    scored('c'),
+    scored('d'),
+    candidate(0.6, 40),
+    event('resumed'),
+  ];
+  const again = [scored('c'), scored('d'), candidate(0.6, 40), scored('e'), candidate(0.7, 40), event('measurement', 'stage:prune')];
+  expect(searchOf([original, ...first, ...again, event('resumed'), scored('f')], searchedFor({ flops: 0.5 })).curve).toEqual([
     [4, 0.6],
     [5, 0.7],
   ]);
@@ -210,7 +219,7 @@ test('a goal for the parameters counts, and one for the bytes where nothing is q
 test('where weights are masked, what is left of them counts', () => {
   const masked = (accuracy: number, left: number): RunEvent =>
     candidate(accuracy, 100, { cost: { effectiveMacs: left, effectiveParams: left } });
-  const events = [original, scored, masked(0.9, 70), scored, masked(0.8, 40)];
+  const events = [original, scored('a'), masked(0.9, 70), scored('b'), masked(0.8, 40)];
   const found = searchOf(events, searchedFor({ flops: 0.5 }, { method: { name: 'purl' } }));
   expect(found.curve).toEqual([[2, 0.8]]);
   expect(found.front.map((p) => p.flops)).toEqual([0.4, 0.7]);

@@ -1,8 +1,8 @@
 /** A named method: which agent decides, how its actions are credited. Environment, pruner, budget and report are the same for all. */
 import type { AgentSettings, Config, SelectionName } from '../../protocol/config';
 import type { Agent } from '../agents/agent';
-import type { StageProblem } from '../agents/greedy-agent';
 import type { InitialPolicy } from '../agents/initial-policy';
+import type { StageProblem } from '../agents/stage-problem';
 import type { TensorBackend } from '../agents/tensor-backend';
 import type { Random } from '../random';
 import type { Credit } from '../search/episodes';
@@ -105,6 +105,11 @@ export interface Method {
    * allows it, and hands the decisions to the agent.
    */
   readonly startsFromUniform?: boolean;
+  /**
+   * Scores every step alone at a few levels too, where the limit on scorings has room for it, and the policy that follows from it; for stages with one
+   * budget. The agent starts from the best of these and the simple policies.
+   */
+  readonly startsFromScan?: boolean;
   /** Most episodes the method has a use for: one where it proposes one policy. */
   readonly episodes?: number | ((plan: EpisodePlan) => number);
   /**

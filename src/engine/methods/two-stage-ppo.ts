@@ -69,6 +69,19 @@ export const episodicPpo: Method = {
   createAgent: createEpisodicPpo,
 };
 
+/**
+ * The same, but what each layer loses alone is scored first, and the agent starts from the policy that follows from it where that is better than the
+ * simple ones: a third to a half of a short search buys a start that the agent would not have found by then.
+ */
+export const scanPpo: Method = {
+  ...episodicPpo,
+  name: 'scan-ppo',
+  title: 'Two-stage PPO from the sensitivity scan',
+  description: 'Each layer is scored alone at a few levels; the two-stage PPO, scored by episode, explores around the policy that follows.',
+  source: 'Espalier’s variant of two-stage PPO; its start is sensitivity analysis as in Li et al. 2017',
+  startsFromScan: true,
+};
+
 /** The improved agent with its schedules over the planned episodes, fitted to the policies that were scored first. */
 export function createEpisodicPpo(context: AgentContext, ofMethod: Partial<PpoOptions> = {}): PpoAgent {
   const own: Partial<PpoOptions> = {

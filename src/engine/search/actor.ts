@@ -42,6 +42,8 @@ export interface ActorSetup {
     readonly refit?: boolean;
     readonly positions: number;
     readonly seed: number;
+    /** More than one where the actor works alone. Default 1. */
+    readonly threads?: number;
   };
   /** Straight-through fine-tuning before a complete bit policy is scored; absent: none. */
   readonly tuning?: BitTuning;
@@ -174,20 +176,13 @@ export class CompressionActor {
   }
 
   private async pruned(decisions: readonly WidthDecision[]): Promise<Model> {
-    const { seed, selection, scores, reconstruct, refit, positions } = this.setup.pruning;
+    const { seed, threads = 1, ...options } = this.setup.pruning;
     this.pruner ??= await SequentialPruner.create(
       this.model,
       findChannelGroups(this.model).groups,
       this.setup.calibration,
       new Random(seed).fork('calibration'),
-      {
-        selection,
-        scores,
-        reconstruct,
-        refit,
-        positions,
-        threads: 1,
-      },
+      { ...options, threads },
     );
     this.pruner.reset();
     for (const [group, keep] of decisions) await this.pruner.prune(group, { keep });

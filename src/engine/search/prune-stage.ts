@@ -175,7 +175,15 @@ async function buildFinal(
     model: modelBytes(prepared.model),
     scoring: search,
     calibration: firstSamples(finalCalibration, final.calibrationImages),
-    pruning: { selection, scores, reconstruct, refit, positions: final.positions, seed: config.seed },
+    pruning: {
+      selection,
+      scores,
+      reconstruct,
+      refit,
+      positions: final.positions,
+      seed: config.seed,
+      threads: cores,
+    },
   });
   try {
     const { model } = await actor.run({ kind: 'build', decisions });

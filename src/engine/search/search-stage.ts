@@ -3,15 +3,16 @@ import { createHash } from 'node:crypto';
 import type { Candidate, ModelCost, Policy } from '../../protocol/policy';
 import { measuresOf } from '../../protocol/reward/rescore';
 import type { AgentState, Environment, Outcome } from '../agents/agent';
-import type { StageProblem } from '../agents/greedy-agent';
 import { RELATIVE_COST } from '../agents/ppo-lagrangian';
+import type { StageProblem } from '../agents/stage-problem';
 import { methodOfStage } from '../methods/registry';
 import { Random } from '../random';
 import { writeFileAtomic } from './atomic-file';
 import { type Credit, runEpisodes } from './episodes';
-import { bestOf, playOpenings } from './openings';
+import { bestOf, type PlayedPolicy, playOpenings } from './openings';
 import { RewardTracker } from './reward-tracker';
 import { type RunContext, rewardContext, type StageEnd } from './run-context';
+import { playScan, scanOf } from './scan-opening';
 
 /** The place of one search where a stage is several, one after another, each with an agent of its own. */
 export interface StagePart {
@@ -26,6 +27,13 @@ export interface StagePart {
   owns(policy: Policy): boolean;
 }
 
+export interface EnvironmentForm {
+  /** Index of the one target that all of its episodes have; absent: each draws one. */
+  readonly target?: number;
+  /** True: the budget does not bound its actions, whatever the method. */
+  readonly free?: boolean;
+}
+
 export interface StageDefinition {
   readonly stage: 'prune' | 'quantize';
   /** Absent: this search is the whole stage. */
@@ -38,11 +46,8 @@ export interface StageDefinition {
   readonly uniformOfTargets?: ReadonlyArray<{ readonly target: number; readonly action: number }>;
   /** Policies that methods which start from the uniform one score after it, an action for each step; the agent starts from the best of all. */
   readonly openings?: ReadonlyArray<readonly number[]>;
-  /**
-   * One environment for each actor; `evaluate` in them goes through `StageScorer.score`.
-   * @param target index of the one target that all of its episodes have; absent: each draws one
-   */
-  makeEnvironment(actor: number, scorer: StageScorer, target?: number): Environment;
+  /** One environment for each actor; `evaluate` in them goes through `StageScorer.score`. */
+  makeEnvironment(actor: number, scorer: StageScorer, form?: EnvironmentForm): Environment;
   /** Costs of a policy, computed. */
   cost(policy: Policy): ModelCost;
   /** How far a candidate is beyond the goal's limits, as a share of them; 0 where it keeps to all. */
@@ -59,7 +64,7 @@ export interface StageDefinition {
 
 /** What a stage took. */
 export interface StageCounts {
-  /** Candidate scorings asked for, partial policies included, and how many of them were complete policies. */
+  /** Candidates scored, partial policies included, and how many of them were complete policies. What is asked for again counts once. */
   readonly scorings: number;
   readonly completePolicies: number;
   readonly updates: number;
@@ -77,6 +82,8 @@ interface Checkpoint {
   readonly episodes: number;
   readonly scorings: number;
   readonly completePolicies: number;
+  /** What was scored, by a short name; absent in checkpoints of older versions. */
+  readonly asked?: readonly string[];
   readonly updates: number;
   readonly agent: AgentState;
   readonly flops: { high: number; low: number } | null;
@@ -89,13 +96,18 @@ export class StageScorer {
   scorings = 0;
   completePolicies = 0;
   episode = 0;
+  /** What was scored, by a short name of its key. */
+  readonly asked: Set<string>;
   private readonly keys = new WeakMap<Outcome, { policy: Policy; partial: boolean }>();
 
   constructor(
     private readonly context: RunContext,
     private readonly definition: StageDefinition,
     readonly credit: Credit,
-  ) {}
+    asked: Iterable<string> = [],
+  ) {
+    this.asked = new Set(asked);
+  }
 
   /**
    * The outcome of a policy: from the journal where it was measured before, else measured.
@@ -123,8 +135,13 @@ export class StageScorer {
     const { relativeCost } = this.definition;
     if (relativeCost) measures[RELATIVE_COST] = relativeCost(policy);
     if (partial && this.credit !== 'step') return { accuracy: 0, flops: cost.macs, measures };
-    this.scorings++;
-    if (!partial) this.completePolicies++;
+    const name = shortHash(key);
+    // Nothing is measured twice, so what is asked for again costs nothing.
+    if (!this.asked.has(name)) {
+      this.asked.add(name);
+      this.scorings++;
+      if (!partial) this.completePolicies++;
+    }
     const known = recorder.journal.recall<Outcome>(key);
     let outcome = known;
     if (!outcome) {
@@ -164,7 +181,9 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
   if (ended) return ended;
   const method = methodOfStage(config.method.name, stage);
   const tracker = new RewardTracker(definition.rewardText, config.reward.constants, rewardContext(context));
-  const scorer = new StageScorer(context, definition, method.credit);
+  const checkpointPath = folder.checkpoint(`${stage}${part ? `-${part.name}` : ''}.json`);
+  const saved = folder.readJson<Checkpoint>(checkpointPath);
+  const scorer = new StageScorer(context, definition, method.credit, saved?.asked);
   const limit = (part ? part.scorings : config.search.scorings) ?? Number.POSITIVE_INFINITY;
   const wanted = part?.episodes ?? config.search.episodes;
   const environments = Array.from({ length: config.search.actors }, (_, actor) => definition.makeEnvironment(actor, scorer));
@@ -174,23 +193,26 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
   // For the uniform policy, where no policy of the agent's can be scored as a whole.
   const heldBack = affordable === 0 ? 1 : 0;
   const { uniformOfTargets, openings: others = [] } = definition;
-  const opened = method.startsFromUniform ? Math.min(affordable, (uniformOfTargets?.length ?? 1) + others.length) : 0;
+  const simple = method.startsFromUniform ? Math.min(affordable, (uniformOfTargets?.length ?? 1) + others.length) : 0;
+  const scan = method.startsFromScan ? scanOf(definition.problem, Math.min(wanted, affordable) - simple) : undefined;
+  const opened = simple + (scan ? scan.length + 1 : 0);
   const scoredEpisodes = scoresSteps ? wanted : Math.min(wanted, Math.max(1, limit - opened));
   const plan = { steps, actors: config.search.actors, wanted: scoredEpisodes };
   const most = typeof method.episodes === 'function' ? method.episodes(plan) : (method.episodes ?? Number.POSITIVE_INFINITY);
   const episodes = Math.min(wanted, most);
-  const checkpointPath = folder.checkpoint(`${stage}${part ? `-${part.name}` : ''}.json`);
-  const saved = folder.readJson<Checkpoint>(checkpointPath);
   // A restored agent began with it in an earlier process.
-  const openings = saved ? [] : await playOpenings(definition, scorer, opened);
-  for (const { outcome } of openings) tracker.see(outcome);
+  const openings: PlayedPolicy[] = saved ? [] : await playOpenings(definition, scorer, simple);
+  const probed = scan && !saved ? await playScan(definition, scorer, scan, config.search.actors) : undefined;
+  if (probed) openings.push(probed.policy);
+  const openingOutcomes = [...(probed?.probes ?? []), ...openings.map((o) => o.outcome)];
+  for (const outcome of openingOutcomes) tracker.see(outcome);
   const agent = method.createAgent({
     backend,
     observationSize: environments[0].observationSize,
     // Each target has its own; without targets there is one task, and one policy to start from.
     initialPolicies: uniformOfTargets ? openings : bestOf(openings, tracker),
     steps,
-    episodes,
+    episodes: Math.min(episodes, scoresSteps ? Math.max(1, affordable) : scoredEpisodes),
     scoredEpisodes,
     actors: config.search.actors,
     lambda: config.reward.lambda,
@@ -217,7 +239,7 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
   const began = performance.now();
   const first = scorer.episode;
   const pending: Array<{ outcome: Outcome; episode: number }> = [];
-  for (const { outcome } of openings) addCandidate(outcome, 0);
+  for (const outcome of openingOutcomes) addCandidate(outcome, 0);
   let end: StageEnd = 'complete';
   try {
     await runEpisodes({
@@ -252,6 +274,7 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
           episodes: ended,
           scorings: scorer.scorings,
           completePolicies: scorer.completePolicies,
+          asked: [...scorer.asked],
           updates,
           agent: agent.state(),
           flops: tracker.state() ?? null,

@@ -67,7 +67,11 @@ export const searchSchema = z
     episodes: wholeAtLeast(1).default(100).describe('Episodes of each stage; one episode decides every layer once.'),
     actors: wholeAtLeast(1).max(64).default(2).describe('Parallel actors. The result depends on their number, not on their timing.'),
     timeLimit: duration.optional().describe("Longest time of the whole run: seconds, or a text such as '10m'. The best so far is kept."),
-    scorings: wholeAtLeast(1).optional().describe('Most candidate scorings of a stage, partial policies included.'),
+    scorings: wholeAtLeast(1)
+      .optional()
+      .describe(
+        'Most candidate scorings of a stage, partial policies included. What was scored before is not scored again, and counts once.',
+      ),
     images: wholeAtLeast(1).optional().describe('How many of the search images score a candidate; without it, all.'),
   })
   .describe('How long and how widely to search.');
