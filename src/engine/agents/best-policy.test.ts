@@ -119,3 +119,17 @@ test('a proposed policy is tried once, exactly, by the next episode of its task;
     expect(b.see({ ...step, action: 2, outcome: scored(0.2), done: true } as Transition, accuracy)).toBeUndefined();
   }
 });
+
+test('counts the episodes that only repeat what was acted out, for each task, until one is new; so does one restored', () => {
+  let best = new BestPolicy();
+  const play = (task: string, action: number): number => {
+    best.guide(0, task, () => false);
+    best.see({ actor: 0, action, bounds: { low: 0, high: 1 }, outcome: scored(0.5), done: true } as Transition, accuracy);
+    return best.repeats;
+  };
+  expect([play('a', 0.5), play('a', 0.5), play('b', 0.5), play('a', 0.5), play('b', 0.5)]).toEqual([0, 1, 0, 1, 2]);
+  const state = best.state();
+  best = new BestPolicy();
+  best.restore(JSON.parse(JSON.stringify(state)));
+  expect([best.repeats, play('a', 0.5), play('a', 0.25), play('a', 0.25)]).toEqual([2, 3, 0, 1]);
+});

@@ -1,7 +1,8 @@
 /**
  * The best policy that an agent has acted out for each of its tasks (most have one), as fractions of the ranges that its actions had, and
  * which episodes explore around it. In a short search a network that learns from a few hundred transitions lags behind what is already
- * known to be good. What is good for one task can be proposed for another, which then tries it once.
+ * known to be good. What is good for one task can be proposed for another, which then tries it once. It also knows which policies were acted
+ * out before: an episode that repeats one teaches nothing, and where few widths are to choose from, small changes round to no change at all.
  */
 import type { AgentState, Outcome, RewardFunction, Transition } from './agent';
 import { finiteReward } from './checks';
@@ -40,10 +41,18 @@ export class BestPolicy {
   /** Policies that no episode has tried yet, by task. */
   private readonly proposals = new Map<string, readonly number[]>();
   private readonly best: Map<string, KnownPolicy>;
+  /** Every policy that was acted out, with its task. */
+  private readonly tried = new Set<string>();
+  private repeated = 0;
 
   /** @param known policies that are known beforehand, by task */
   constructor(known: Iterable<readonly [task: string, policy: KnownPolicy]> = []) {
     this.best = new Map(known);
+  }
+
+  /** Episodes since the last one that acted out a policy for the first time. */
+  get repeats(): number {
+    return this.repeated;
   }
 
   /** The next episode of that task tries this policy, in place of an earlier one that none has tried. @param actions one for each step */
@@ -83,6 +92,9 @@ export class BestPolicy {
     if (!(ended ?? done)) return undefined;
     this.running.delete(actor);
     const { task, fractions, actions, proposed } = episode;
+    const name = [task, ...actions.map((a) => a.toFixed(4))].join(' ');
+    this.repeated = this.tried.has(name) ? this.repeated + 1 : 0;
+    this.tried.add(name);
     const best = this.best.get(task);
     if (best && finiteReward(reward, outcome) <= finiteReward(reward, best.outcome)) return undefined;
     this.best.set(task, { fractions, outcome });
@@ -97,19 +109,27 @@ export class BestPolicy {
     });
     return {
       best: [...this.best],
+      tried: [...this.tried],
+      repeated: this.repeated,
       proposals: [...this.proposals],
       running: [...this.running].map(([actor, episode]) => [actor, copy(episode)]),
     };
   }
 
   restore(state: AgentState): void {
-    const { best, proposals, running } = state as {
+    const { best, tried, repeated, proposals, running } = state as {
       best: ReadonlyArray<[string, KnownPolicy]>;
+      tried?: readonly string[];
+      repeated?: number;
       proposals: ReadonlyArray<[string, readonly number[]]>;
       running: ReadonlyArray<[number, Episode]>;
     };
     this.best.clear();
     for (const [task, policy] of best) this.best.set(task, policy);
+    this.tried.clear();
+    // States of older versions do not say.
+    for (const name of tried ?? []) this.tried.add(name);
+    this.repeated = repeated ?? 0;
     this.proposals.clear();
     for (const [task, actions] of proposals) this.proposals.set(task, actions);
     this.running.clear();

@@ -59,6 +59,11 @@ export interface PpoOptions {
   /** Improvement, off by default (1): share of an episode's actions that get all of the noise, the others a tenth of it: of many actions at once, some changes nearly always do harm. */
   readonly changedShare: number;
   /**
+   * Improvement, off by default: σ and `changedShare` double with every episode that only repeats what was acted out before, until one is new, and
+   * the critic chooses no longer from the second on. With `aroundBest` alone.
+   */
+  readonly widenRepeats: boolean;
+  /**
    * How many numbers at the end of an observation say which of several tasks the episode has: each task has a best policy of its own.
    * Default 0: there is one task.
    */
@@ -97,6 +102,7 @@ export const PPO_DEFAULTS: PpoOptions = {
   screeningStarts: 256,
   aroundBest: 0,
   changedShare: 1,
+  widenRepeats: false,
   taskNumbers: 0,
   transfer: undefined,
   initialPolicies: [],

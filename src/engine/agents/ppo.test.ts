@@ -259,3 +259,28 @@ test('what becomes the best policy of one task is scaled to the budgets of the o
   expect(one).toEqual(other);
   for (const [i, a] of one.entries()) expect(Math.abs(a - first[i])).toBeGreaterThan(1e-6);
 });
+
+test('among few widths, widening finds policies that small changes never round to', () => {
+  const bounds = { low: 0, high: 1 };
+  // Two steps, each 0, ½ or 1; the best known is in the middle, where a tenth of the range rounds to nothing.
+  const distinct = (widenRepeats: boolean): number => {
+    const step = { observation: [0, 0], bounds };
+    const initialPolicies = [{ decisions: [0, 1].map(() => ({ step, action: 0.5 })), outcome: scored(0.9) }];
+    const noise = { start: 0.05, decay: 1, floor: 0.05 };
+    const agent = new PpoAgent(backend, 2, new Random(8), { aroundBest: 1, changedShare: 0.5, noise, widenRepeats, initialPolicies });
+    const policies = new Set<string>();
+    for (let episode = 0; episode < 60; episode++) {
+      const actions = [0, 1].map((i) => {
+        const { value: sample, logProbability } = agent.act({ observation: [i, 0], bounds });
+        const action = Math.min(1, Math.max(0, Math.round(2 * sample) / 2));
+        const transition = { observation: [i, 0], bounds, action, sample, logProbability, outcome: scored(0.5), next: undefined, actor: 0 };
+        agent.observe({ ...transition, done: true, ended: i === 1 }, (o) => o.accuracy);
+        return action;
+      });
+      policies.add(actions.join());
+    }
+    return policies.size;
+  };
+  expect(distinct(false)).toBe(1);
+  expect(distinct(true)).toBe(9);
+});

@@ -24,6 +24,9 @@ import type { TensorBackend } from './tensor-backend';
 /** Share of σ that actions get which are to stay as they are: enough for the critic to see a slope. */
 const UNCHANGED = 0.1;
 
+/** σ is widened up to this: with more of it most samples lie beyond the bounds. */
+const WIDEST = 0.5;
+
 const NO_ACTOR_UPDATE = { actorLoss: Number.NaN, approxKl: 0, clipFraction: 0, qMean: Number.NaN };
 
 /** log ρ is cut here: beyond it exp overflows, and every such sample is clipped anyway. */
@@ -75,12 +78,15 @@ export class PpoAgent implements Agent {
     if (deterministic) return exactly(mean);
     const guide = this.guide(actor, observation);
     if (guide && 'exactly' in guide) return exactly(clip(toFraction(guide.exactly, bounds), 0, 1));
-    const { criticScreening, screeningStarts, changedShare } = this.options;
+    const { criticScreening, screeningStarts, widenRepeats } = this.options;
+    const repeats = widenRepeats ? this.best.repeats : 0;
+    const changedShare = this.options.changedShare * 2 ** repeats;
+    const widened = repeats === 0 ? this.sigma : Math.max(this.sigma, Math.min(WIDEST, this.sigma * 2 ** repeats));
     const centre = guide?.around ?? mean;
     const whole = changedShare >= 1 || this.random.uniform() < changedShare;
-    const sigma = whole ? this.sigma : UNCHANGED * this.sigma;
+    const sigma = whole ? widened : UNCHANGED * widened;
     const at = (u: number): Action => ({ value: fromFraction(u, bounds), logProbability: logNormalDensity(u, centre, sigma) });
-    const count = this.seen >= screeningStarts ? criticScreening : 1;
+    const count = this.seen >= screeningStarts && repeats < 2 ? criticScreening : 1;
     const samples = Array.from({ length: count }, () => centre + sigma * this.random.normal());
     if (count === 1) return at(samples[0]);
     const q = this.q(

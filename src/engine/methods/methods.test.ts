@@ -111,6 +111,13 @@ describe.each(WIDTHS)('%s', (name) => {
     expect(shareOf(few.result.best!.policy)).toBeLessThanOrEqual(0.5 + 1e-9);
   });
 
+  if (['episodic-ppo', 'scan-ppo', 'conditional-ppo', 'crl', 'random-search'].includes(name)) {
+    test('goes on to policies that it has not tried, as long as there are scorings', async () => {
+      const { result } = await play(name, { input: { search: { episodes: 90, actors: 2, scorings: 30 } } });
+      expect(result.scorings).toBeGreaterThanOrEqual(29);
+    });
+  }
+
   // One policy alone is none that a search found.
   if (SEARCHES.has(name)) {
     test('finds a better policy than the uniform one', async () => {

@@ -19,6 +19,7 @@ export const PPO_OPTIONS: readonly string[] = [
   'screeningStarts',
   'aroundBest',
   'changedShare',
+  'widenRepeats',
   'updatesPerStep',
   'warmUp',
   'returnSteps',
@@ -96,6 +97,7 @@ export function createEpisodicPpo(context: AgentContext, ofMethod: Partial<PpoOp
     criticScreening: DRAWS,
     aroundBest: AROUND_BEST,
     changedShare: Math.min(1, CHANGED / context.steps),
+    widenRepeats: true,
     screeningStarts: Math.round(0.15 * context.episodes * context.steps),
     gamma: 1,
   };
