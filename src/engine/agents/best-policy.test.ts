@@ -1,9 +1,17 @@
 import { expect, test } from 'vitest';
 import type { Outcome, Transition } from './agent';
-import { BestPolicy, type Guide } from './best-policy';
+import { BestPolicy, type Guide, type KnownPolicy } from './best-policy';
 
 const accuracy = (outcome: Outcome): number => outcome.accuracy;
 const scored = (value: number, flops = 1): Outcome => ({ accuracy: value, flops }) as Outcome;
+
+/** Two steps that saw nothing, actions within [0, 2]. */
+const known = (fractions: readonly number[], outcome: Outcome): KnownPolicy => ({
+  fractions,
+  actions: fractions.map((u) => 2 * u),
+  observations: fractions.map(() => []),
+  outcome,
+});
 
 /** What to explore around; undefined where nothing is. */
 const near = (guide: Guide | undefined): number | undefined => (guide && 'around' in guide ? guide.around : undefined);
@@ -36,19 +44,19 @@ test('the best complete policy, as fractions of the ranges', () => {
 });
 
 test('one known beforehand stays until a better one is found', () => {
-  const best = new BestPolicy([['', { fractions: [0.9, 0.8], outcome: scored(0.75) }]]);
+  const best = new BestPolicy([['', known([0.9, 0.8], scored(0.75))]]);
   episode(best, [1, 1], scored(0.7));
   expect(around(best)).toEqual([0.9, 0.8]);
 });
 
 test('rewards that changed since are computed anew', () => {
-  const best = new BestPolicy([['', { fractions: [0.9, 0.8], outcome: scored(0.9, 5) }]]);
+  const best = new BestPolicy([['', known([0.9, 0.8], scored(0.9, 5))]]);
   episode(best, [1, 1], scored(0.7, 1), (o) => o.accuracy - o.flops);
   expect(around(best)).toEqual([0.5, 0.5]);
 });
 
 test('it is asked once an episode whether to explore around the best, and is kept in checkpoints', () => {
-  const best = new BestPolicy([['', { fractions: [0.9, 0.8], outcome: scored(0.75) }]]);
+  const best = new BestPolicy([['', known([0.9, 0.8], scored(0.75))]]);
   let asked = 0;
   const ask = (): boolean => asked++ < 0;
   expect(best.guide(3, '', ask)).toBeUndefined();
@@ -75,7 +83,7 @@ test('each task has a best policy of its own', () => {
 });
 
 test('a state within an episode goes on where it was', () => {
-  const best = new BestPolicy([['t', { fractions: [0.9, 0.8], outcome: scored(0.75) }]]);
+  const best = new BestPolicy([['t', known([0.9, 0.8], scored(0.75))]]);
   const step = { actor: 0, action: 1, bounds: { low: 0, high: 2 }, outcome: scored(0.9), done: false } as Transition;
   best.guide(0, 't', () => true);
   best.see(step, accuracy);
@@ -132,4 +140,31 @@ test('counts the episodes that only repeat what was acted out, for each task, un
   best = new BestPolicy();
   best.restore(JSON.parse(JSON.stringify(state)));
   expect([best.repeats, play('a', 0.5), play('a', 0.25), play('a', 0.25)]).toEqual([2, 3, 0, 1]);
+});
+
+test('an episode around the best policy tries a whole policy near it where one is given; what is better is a find', () => {
+  const best = new BestPolicy([['', known([0.5, 0.5], scored(0.75))]]);
+  const seen: boolean[] = [];
+  const nearby = ({ actions, observations }: KnownPolicy, tried: (actions: readonly number[]) => boolean): readonly number[] => {
+    expect(observations).toHaveLength(2);
+    seen.push(tried([1.5, 0.5]));
+    return [actions[0] + 0.5, actions[1] - 0.5];
+  };
+  const step = { actor: 0, bounds: { low: 0, high: 2 }, observation: [], outcome: scored(0.8) };
+  expect(best.guide(0, '', () => true, nearby)).toEqual({ exactly: 1.5 });
+  best.see({ ...step, action: 1.5, done: false } as unknown as Transition, accuracy);
+  expect(best.guide(0, '', () => true, nearby)).toEqual({ exactly: 0.5 });
+  expect(best.see({ ...step, action: 0.5, done: true } as unknown as Transition, accuracy)).toEqual({ task: '', actions: [1.5, 0.5] });
+  // Asked once an episode; the next one knows what was tried.
+  best.guide(0, '', () => true, nearby);
+  expect(seen).toEqual([false, true]);
+  // Where there is none, each step explores by itself.
+  expect(
+    best.guide(
+      1,
+      '',
+      () => true,
+      () => undefined,
+    ),
+  ).toEqual({ around: 0.75 });
 });

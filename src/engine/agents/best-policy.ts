@@ -4,13 +4,16 @@
  * known to be good. What is good for one task can be proposed for another, which then tries it once. It also knows which policies were acted
  * out before: an episode that repeats one teaches nothing, and where few widths are to choose from, small changes round to no change at all.
  */
-import type { AgentState, Outcome, RewardFunction, Transition } from './agent';
+import type { AgentState, Observation, Outcome, RewardFunction, Transition } from './agent';
 import { finiteReward } from './checks';
 import { toFraction } from './exploration';
 
 export interface KnownPolicy {
-  /** An action for each step of an episode, as fractions of their ranges. */
+  /** An action for each step of an episode, as fractions of their ranges, and as it is. */
   readonly fractions: readonly number[];
+  readonly actions: readonly number[];
+  /** What was seen at each step. */
+  readonly observations: readonly Observation[];
   /** Of the complete policy: its reward is computed when two are compared, as rewards may change during a run. */
   readonly outcome: Outcome;
 }
@@ -27,13 +30,15 @@ export type Guide = { readonly around: number } | { readonly exactly: number };
 interface Episode {
   readonly task: string;
   readonly around: boolean;
-  /** The proposed policy that this episode tries; absent: none. */
+  /** The whole policy that this episode tries, and whether it came from another task; absent: none. */
   readonly proposed?: readonly number[];
+  readonly carried: boolean;
   /** Actions asked for so far. More than were seen where all are seen at the end of the episode. */
   acted: number;
   /** What was executed, as fractions of the ranges and as it is. */
   readonly fractions: number[];
   readonly actions: number[];
+  readonly observations: Observation[];
 }
 
 export class BestPolicy {
@@ -64,14 +69,22 @@ export class BestPolicy {
    * What guides the step an actor is at: the proposed policy that its episode tries, or the best one where it explores around that.
    * @param task of the episode, read at its first step
    * @param decide whether it explores around the best policy, asked at the first step of an episode that tries none
+   * @param near a whole policy near the best one, to be tried as it is; absent, or undefined: each step explores by itself
    */
-  guide(actor: number, task: string, decide: () => boolean): Guide | undefined {
+  guide(
+    actor: number,
+    task: string,
+    decide: () => boolean,
+    near?: (best: KnownPolicy, tried: (actions: readonly number[]) => boolean) => readonly number[] | undefined,
+  ): Guide | undefined {
     let episode = this.running.get(actor);
     if (!episode) {
-      const proposed = this.proposals.get(task);
+      const carried = this.proposals.get(task);
       this.proposals.delete(task);
-      const around = proposed === undefined && decide() && this.best.has(task);
-      episode = { task, around, ...(proposed && { proposed }), acted: 0, fractions: [], actions: [] };
+      const around = carried === undefined && decide() ? this.best.get(task) : undefined;
+      const proposed = carried ?? (around && near?.(around, (actions) => this.tried.has(nameOf(task, actions))));
+      const way = { around: around !== undefined && !proposed, ...(proposed && { proposed }), carried: carried !== undefined };
+      episode = { task, ...way, acted: 0, fractions: [], actions: [], observations: [] };
       this.running.set(actor, episode);
     }
     const step = episode.acted++;
@@ -84,28 +97,30 @@ export class BestPolicy {
    * What was executed; at the end of an episode, whether it is the best now.
    * @returns the policy that has become its task's best, where the agent came upon it by itself
    */
-  see({ actor, action, bounds, outcome, ended, done }: Transition, reward: RewardFunction): FoundPolicy | undefined {
+  see({ actor, observation, action, bounds, outcome, ended, done }: Transition, reward: RewardFunction): FoundPolicy | undefined {
     const episode = this.running.get(actor);
     if (!episode) return undefined;
     episode.fractions.push(toFraction(action, bounds));
     episode.actions.push(action);
+    episode.observations.push(observation);
     if (!(ended ?? done)) return undefined;
     this.running.delete(actor);
-    const { task, fractions, actions, proposed } = episode;
-    const name = [task, ...actions.map((a) => a.toFixed(4))].join(' ');
+    const { task, fractions, actions, observations, carried } = episode;
+    const name = nameOf(task, actions);
     this.repeated = this.tried.has(name) ? this.repeated + 1 : 0;
     this.tried.add(name);
     const best = this.best.get(task);
     if (best && finiteReward(reward, outcome) <= finiteReward(reward, best.outcome)) return undefined;
-    this.best.set(task, { fractions, outcome });
-    return proposed ? undefined : { task, actions };
+    this.best.set(task, { fractions, actions, observations, outcome });
+    return carried ? undefined : { task, actions };
   }
 
   state(): AgentState {
-    const copy = ({ fractions, actions, ...episode }: Episode): Episode => ({
+    const copy = ({ fractions, actions, observations, ...episode }: Episode): Episode => ({
       ...episode,
       fractions: [...fractions],
       actions: [...actions],
+      observations: [...observations],
     });
     return {
       best: [...this.best],
@@ -134,6 +149,14 @@ export class BestPolicy {
     for (const [task, actions] of proposals) this.proposals.set(task, actions);
     this.running.clear();
     for (const [actor, episode] of running)
-      this.running.set(actor, { ...episode, fractions: [...episode.fractions], actions: [...episode.actions] });
+      this.running.set(actor, {
+        ...episode,
+        fractions: [...episode.fractions],
+        actions: [...episode.actions],
+        observations: [...episode.observations],
+      });
   }
 }
+
+/** Tells policies of a task apart. */
+const nameOf = (task: string, actions: readonly number[]): string => [task, ...actions.map((a) => a.toFixed(4))].join(' ');

@@ -22,7 +22,10 @@ export function scoredPolicies(
   taskOf: (first: Observation) => string,
 ): Array<readonly [task: string, policy: KnownPolicy]> {
   return policies.flatMap(({ decisions, outcome }) => {
+    if (!outcome) return [];
     const fractions = decisions.map(({ step, action }) => toFraction(action, step.bounds));
-    return outcome ? [[taskOf(decisions[0].step.observation), { fractions, outcome }] as const] : [];
+    const actions = decisions.map(({ action }) => action);
+    const observations = decisions.map(({ step }) => step.observation);
+    return [[taskOf(observations[0]), { fractions, actions, observations, outcome }] as const];
   });
 }

@@ -1,6 +1,7 @@
 /** What can be set of compute-constrained PPO (`ppo.ts`): the method's own parts, and the improvements for short searches. */
 import type { NoiseSchedule } from './exploration';
 import type { InitialPolicy } from './initial-policy';
+import type { Neighbourhood } from './neighbours';
 import type { Task } from './scaled-policy';
 
 export interface PolicyTransfer {
@@ -64,6 +65,11 @@ export interface PpoOptions {
    */
   readonly widenRepeats: boolean;
   /**
+   * Improvement, off by default: episodes around the best policy try a whole policy near it, of several the one whose mean Q is highest, instead of
+   * changing each action by itself.
+   */
+  readonly neighbourhood: Neighbourhood | undefined;
+  /**
    * How many numbers at the end of an observation say which of several tasks the episode has: each task has a best policy of its own.
    * Default 0: there is one task.
    */
@@ -103,6 +109,7 @@ export const PPO_DEFAULTS: PpoOptions = {
   aroundBest: 0,
   changedShare: 1,
   widenRepeats: false,
+  neighbourhood: undefined,
   taskNumbers: 0,
   transfer: undefined,
   initialPolicies: [],

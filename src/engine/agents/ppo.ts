@@ -10,10 +10,11 @@ import { UserError } from '../errors';
 import { Random } from '../random';
 import { ActorCritic, type ActorCriticState, criticRows } from './actor-critic';
 import type { Action, ActionBounds, Agent, AgentState, Observation, RewardFunction, Step, Transition, UpdateDiagnostics } from './agent';
-import { BestPolicy, type FoundPolicy, type Guide } from './best-policy';
+import { BestPolicy, type FoundPolicy, type Guide, type KnownPolicy } from './best-policy';
 import { checkAlgorithm, checkObservation, finiteReward } from './checks';
 import { clip, fromFraction, logNormalDensity, noiseAfter, normalEntropy, toFraction } from './exploration';
 import { type InitialDecision, scoredPolicies } from './initial-policy';
+import { neighbour } from './neighbours';
 import { Adam, type Mlp, valueAndGradients } from './networks';
 import { PPO_DEFAULTS, type PpoOptions } from './ppo-options';
 import { Replay, stepAfter } from './replay';
@@ -23,6 +24,11 @@ import type { TensorBackend } from './tensor-backend';
 
 /** Share of σ that actions get which are to stay as they are: enough for the critic to see a slope. */
 const UNCHANGED = 0.1;
+
+/** Steps of the best policy that a neighbour changes at most, how often one is drawn, and after how many draws it may change one more. */
+const MOST_CHANGES = 3;
+const NEIGHBOUR_ATTEMPTS = 60;
+const NEIGHBOUR_PATIENCE = 12;
 
 /** σ is widened up to this: with more of it most samples lie beyond the bounds. */
 const WIDEST = 0.5;
@@ -101,7 +107,31 @@ export class PpoAgent implements Agent {
   private guide(actor: number, observation: Observation): Guide | undefined {
     const { aroundBest, transfer } = this.options;
     if (aroundBest === 0 && !transfer) return undefined;
-    return this.best.guide(actor, this.taskOf(observation), () => aroundBest > 0 && this.random.uniform() < aroundBest);
+    const task = this.taskOf(observation);
+    return this.best.guide(
+      actor,
+      task,
+      () => aroundBest > 0 && this.random.uniform() < aroundBest,
+      (best, tried) => this.nearby(task, best, tried),
+    );
+  }
+
+  /** A policy near the best one that was not tried yet: of a few, once the critic has learnt, the one that it thinks most of. */
+  private nearby(task: string, best: KnownPolicy, tried: (actions: readonly number[]) => boolean): readonly number[] | undefined {
+    const { neighbourhood, criticScreening, screeningStarts } = this.options;
+    const relativeCost = neighbourhood?.costs.get(task);
+    if (!neighbourhood || !relativeCost) return undefined;
+    const wanted = this.seen >= screeningStarts ? criticScreening : 1;
+    const found: number[][] = [];
+    // Further and further away where all that is near was tried.
+    for (let attempt = 0; attempt < NEIGHBOUR_ATTEMPTS && found.length < wanted; attempt++) {
+      const changes = 1 + this.random.below(MOST_CHANGES + Math.floor(attempt / NEIGHBOUR_PATIENCE));
+      const policy = neighbour(neighbourhood.levels, best.actions, changes, relativeCost, this.random);
+      if (!tried(policy)) found.push(policy);
+    }
+    if (found.length <= 1) return found[0];
+    const worth = found.map((actions) => average(Array.from(this.q(this.networks.critic, best.observations, actions))));
+    return found[worth.indexOf(Math.max(...worth))];
   }
 
   /** What is good for one task is tried for the others as well. */

@@ -6,9 +6,10 @@ import { createEpisodicPpo, PPO_OPTIONS } from './two-stage-ppo';
 
 /**
  * Which policy is best depends on the price, and that is still being learned: fewer episodes than `episodic-ppo` has explore around it,
- * with fewer changes.
+ * with fewer changes and draws, and none of them is brought within the budget: what policies cost is what the price is learnt from.
  */
 const AROUND_BEST = 0.5;
+const DRAWS = 4;
 const CHANGED = 4;
 
 export const crl: Method = {
@@ -25,7 +26,12 @@ export const crl: Method = {
   options: [...PPO_OPTIONS, ...Object.keys(LAGRANGIAN_DEFAULTS)],
   createAgent: (context) =>
     new PpoLagrangianAgent(
-      createEpisodicPpo(context, { aroundBest: AROUND_BEST, changedShare: Math.min(1, CHANGED / context.steps) }),
+      createEpisodicPpo(context, {
+        criticScreening: DRAWS,
+        aroundBest: AROUND_BEST,
+        changedShare: Math.min(1, CHANGED / context.steps),
+        neighbourhood: undefined,
+      }),
       ownOptions(context.options, { lambda: context.lambda, lambdaRate: LAGRANGIAN_DEFAULTS.lambdaRate }),
     ),
 };

@@ -105,11 +105,6 @@ export interface Method {
    * allows it, and hands the decisions to the agent.
    */
   readonly startsFromUniform?: boolean;
-  /**
-   * Scores every step alone at a few levels too, where the limit on scorings has room for it, and the policy that follows from it; for stages with one
-   * budget. The agent starts from the best of these and the simple policies.
-   */
-  readonly startsFromScan?: boolean;
   /** Most episodes the method has a use for: one where it proposes one policy. */
   readonly episodes?: number | ((plan: EpisodePlan) => number);
   /**

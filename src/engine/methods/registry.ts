@@ -15,12 +15,11 @@ import type { Method } from './method';
 import { n2n } from './n2n';
 import { purl } from './purl';
 import { rlp } from './rlp';
-import { episodicPpo, scanPpo, twoStagePpo } from './two-stage-ppo';
+import { episodicPpo, twoStagePpo } from './two-stage-ppo';
 
 export const methods: readonly Method[] = [
   twoStagePpo,
   episodicPpo,
-  scanPpo,
   amc,
   purl,
   n2n,

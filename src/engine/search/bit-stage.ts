@@ -47,10 +47,10 @@ export function bitStage({ config, layers, ceiling, rest, decided, cost, measure
     uniformAction: uniformFraction(layers, ceiling) ?? share,
     rankByAccuracy: false,
     cost,
-    makeEnvironment: (actor, scorer, form) =>
+    makeEnvironment: (actor, scorer) =>
       new QuantizeEnvironment({
         layers,
-        ceiling: free || form?.free ? undefined : ceiling,
+        ceiling: free ? undefined : ceiling,
         evaluate: (bits) => {
           const policy: Policy = { ...decided, bits: { ...decided.bits, ...bits } };
           const step = Object.keys(bits).length;

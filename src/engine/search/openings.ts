@@ -4,7 +4,7 @@ import type { InitialDecision, InitialPolicy } from '../agents/initial-policy';
 import type { RewardTracker } from './reward-tracker';
 import type { StageDefinition, StageScorer } from './search-stage';
 
-export type PlayedPolicy = InitialPolicy & { readonly outcome: Outcome };
+type PlayedPolicy = InitialPolicy & { readonly outcome: Outcome };
 
 /** The uniform policy of the stage, or of each of its targets, then its other openings: the first `count` of them, scored in order. */
 export async function playOpenings(definition: StageDefinition, scorer: StageScorer, count: number): Promise<PlayedPolicy[]> {
@@ -15,12 +15,12 @@ export async function playOpenings(definition: StageDefinition, scorer: StageSco
   ];
   const played: PlayedPolicy[] = [];
   for (const { target, actionAt } of all.slice(0, count))
-    played.push(await playPolicy(definition.makeEnvironment(0, scorer, { target }), actionAt));
+    played.push(await playPolicy(definition.makeEnvironment(0, scorer, target), actionAt));
   return played;
 }
 
 /** Plays one episode with a given action at every step, as far as the bounds allow it. */
-export async function playPolicy(environment: Environment, actionAt: (step: number) => number): Promise<PlayedPolicy> {
+async function playPolicy(environment: Environment, actionAt: (step: number) => number): Promise<PlayedPolicy> {
   const decisions: InitialDecision[] = [];
   let step: Step | undefined = await environment.reset();
   for (;;) {

@@ -9,10 +9,9 @@ import { methodOfStage } from '../methods/registry';
 import { Random } from '../random';
 import { writeFileAtomic } from './atomic-file';
 import { type Credit, runEpisodes } from './episodes';
-import { bestOf, type PlayedPolicy, playOpenings } from './openings';
+import { bestOf, playOpenings } from './openings';
 import { RewardTracker } from './reward-tracker';
 import { type RunContext, rewardContext, type StageEnd } from './run-context';
-import { playScan, scanOf } from './scan-opening';
 
 /** The place of one search where a stage is several, one after another, each with an agent of its own. */
 export interface StagePart {
@@ -27,13 +26,6 @@ export interface StagePart {
   owns(policy: Policy): boolean;
 }
 
-export interface EnvironmentForm {
-  /** Index of the one target that all of its episodes have; absent: each draws one. */
-  readonly target?: number;
-  /** True: the budget does not bound its actions, whatever the method. */
-  readonly free?: boolean;
-}
-
 export interface StageDefinition {
   readonly stage: 'prune' | 'quantize';
   /** Absent: this search is the whole stage. */
@@ -46,8 +38,11 @@ export interface StageDefinition {
   readonly uniformOfTargets?: ReadonlyArray<{ readonly target: number; readonly action: number }>;
   /** Policies that methods which start from the uniform one score after it, an action for each step; the agent starts from the best of all. */
   readonly openings?: ReadonlyArray<readonly number[]>;
-  /** One environment for each actor; `evaluate` in them goes through `StageScorer.score`. */
-  makeEnvironment(actor: number, scorer: StageScorer, form?: EnvironmentForm): Environment;
+  /**
+   * One environment for each actor; `evaluate` in them goes through `StageScorer.score`.
+   * @param target index of the one target that all of its episodes have; absent: each draws one
+   */
+  makeEnvironment(actor: number, scorer: StageScorer, target?: number): Environment;
   /** Costs of a policy, computed. */
   cost(policy: Policy): ModelCost;
   /** How far a candidate is beyond the goal's limits, as a share of them; 0 where it keeps to all. */
@@ -193,19 +188,14 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
   // For the uniform policy, where no policy of the agent's can be scored as a whole.
   const heldBack = affordable === 0 ? 1 : 0;
   const { uniformOfTargets, openings: others = [] } = definition;
-  const simple = method.startsFromUniform ? Math.min(affordable, (uniformOfTargets?.length ?? 1) + others.length) : 0;
-  const scan = method.startsFromScan ? scanOf(definition.problem, Math.min(wanted, affordable) - simple) : undefined;
-  const opened = simple + (scan ? scan.length + 1 : 0);
+  const opened = method.startsFromUniform ? Math.min(affordable, (uniformOfTargets?.length ?? 1) + others.length) : 0;
   const scoredEpisodes = scoresSteps ? wanted : Math.min(wanted, Math.max(1, limit - opened));
   const plan = { steps, actors: config.search.actors, wanted: scoredEpisodes };
   const most = typeof method.episodes === 'function' ? method.episodes(plan) : (method.episodes ?? Number.POSITIVE_INFINITY);
   const episodes = Math.min(wanted, most);
   // A restored agent began with it in an earlier process.
-  const openings: PlayedPolicy[] = saved ? [] : await playOpenings(definition, scorer, simple);
-  const probed = scan && !saved ? await playScan(definition, scorer, scan, config.search.actors) : undefined;
-  if (probed) openings.push(probed.policy);
-  const openingOutcomes = [...(probed?.probes ?? []), ...openings.map((o) => o.outcome)];
-  for (const outcome of openingOutcomes) tracker.see(outcome);
+  const openings = saved ? [] : await playOpenings(definition, scorer, opened);
+  for (const { outcome } of openings) tracker.see(outcome);
   const agent = method.createAgent({
     backend,
     observationSize: environments[0].observationSize,
@@ -239,7 +229,7 @@ export async function searchStage(context: RunContext, definition: StageDefiniti
   const began = performance.now();
   const first = scorer.episode;
   const pending: Array<{ outcome: Outcome; episode: number }> = [];
-  for (const outcome of openingOutcomes) addCandidate(outcome, 0);
+  for (const { outcome } of openings) addCandidate(outcome, 0);
   let end: StageEnd = 'complete';
   try {
     await runEpisodes({

@@ -62,15 +62,15 @@ export function widthStage({ config, groups, budget, targets, flops, base, cost,
       limited && {
         relativeCost: (policy: Policy, latency?: number) => Math.max(budget?.cost(keptBy(policy)) ?? 0, overLatency(latency)),
       }),
-    makeEnvironment: (actor, scorer, form) =>
+    makeEnvironment: (actor, scorer, target) =>
       new PruneEnvironment({
         groups,
         cost: budget?.cost ?? (() => 0),
-        budget: free || form?.free ? undefined : budget?.budget,
+        budget: free ? undefined : budget?.budget,
         observation,
         flops,
         ...(targets.length > 0 && {
-          drawTarget: () => targets[form?.target ?? drawnTarget(config.seed, scorer.episode + actor, targets.length)],
+          drawTarget: () => targets[target ?? drawnTarget(config.seed, scorer.episode + actor, targets.length)],
         }),
         evaluate: (decisions) =>
           scorer.score(

@@ -5,7 +5,6 @@ export const DATA_NAMES = ['digits', 'mnist', 'fashion-mnist', 'cifar10'] as con
 export const METHOD_NAMES = [
   'two-stage-ppo',
   'episodic-ppo',
-  'scan-ppo',
   'amc',
   'purl',
   'n2n',
