@@ -98,15 +98,16 @@ export async function run(args: BenchArguments): Promise<void> {
     if (scorings === 0 || (wanted && !wanted.includes(net.name))) continue;
     const names = args.options['methods']?.split(',') ?? (quick ? net.methods.filter((m) => QUICK.includes(m)) : net.methods);
     const cells: KeptCell[] = [];
-    for (const part of ['widths', 'others'] as const) {
-      const own = names.filter((n) => ((methods.find((m) => m.name === n)?.space ?? 'widths') === 'widths') === (part === 'widths'));
+    for (const part of ['widths', 'codes', 'others'] as const) {
+      const own = names.filter((name) => partOf(name) === part);
       const config: ConfigInput = {
         ...net.config,
         pruning: { ...net.config.pruning, ...(fewImages && (net.fewImages ?? FEW_IMAGES)) },
         ...(part === 'widths' && { reward: 'accuracy' }),
         stages: { prune: true, quantize: false },
         search: { scorings, actors: 2 },
-        recovery: { epochs: 0 },
+        // Deep Compression is pruning and retraining in turn.
+        recovery: { epochs: part === 'codes' ? 1 : 0 },
       };
       const settings = settingsOf(config);
       // Seeds of earlier calls count as well, whatever this one asks for.
@@ -130,6 +131,7 @@ export async function run(args: BenchArguments): Promise<void> {
       }
     }
     used.push(...cells);
+    if (cells.length === 0) continue;
     const measured = cells.flatMap(({ result }) => ('error' in result ? [] : [result]));
     const failures = cells.flatMap(({ result }) => ('error' in result ? [result] : []));
     sections.push(...section(net, scorings, measured, failures));
@@ -138,6 +140,11 @@ export async function run(args: BenchArguments): Promise<void> {
   const docs = args.options['docs'] ?? (quick ? join(out, 'comparison.md') : join(__dirname, '..', 'docs', 'comparison.md'));
   if (docs !== 'none') writeFileSync(docs, page(args, { quick, fewImages }, sections, used));
   note(`cells in progress and charts: ${out}`);
+}
+
+function partOf(name: string): 'widths' | 'codes' | 'others' {
+  const space = methods.find((m) => m.name === name)?.space ?? 'widths';
+  return space === 'widths' || space === 'codes' ? space : 'others';
 }
 
 function show(args: BenchArguments, net: string, r: CellResult | CellFailure): void {

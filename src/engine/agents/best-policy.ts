@@ -140,9 +140,10 @@ export class BestPolicy {
       running: ReadonlyArray<[number, Episode]>;
     };
     this.best.clear();
-    for (const [task, policy] of best) this.best.set(task, policy);
+    // States of older versions do not say all of it.
+    for (const [task, policy] of best)
+      this.best.set(task, { ...policy, actions: policy.actions ?? [], observations: policy.observations ?? [] });
     this.tried.clear();
-    // States of older versions do not say.
     for (const name of tried ?? []) this.tried.add(name);
     this.repeated = repeated ?? 0;
     this.proposals.clear();
@@ -153,7 +154,7 @@ export class BestPolicy {
         ...episode,
         fractions: [...episode.fractions],
         actions: [...episode.actions],
-        observations: [...episode.observations],
+        observations: [...(episode.observations ?? [])],
       });
   }
 }

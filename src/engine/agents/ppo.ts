@@ -120,7 +120,7 @@ export class PpoAgent implements Agent {
   private nearby(task: string, best: KnownPolicy, tried: (actions: readonly number[]) => boolean): readonly number[] | undefined {
     const { neighbourhood, criticScreening, screeningStarts } = this.options;
     const relativeCost = neighbourhood?.costs.get(task);
-    if (!neighbourhood || !relativeCost) return undefined;
+    if (!neighbourhood || !relativeCost || best.actions.length !== neighbourhood.levels.length) return undefined;
     const wanted = this.seen >= screeningStarts ? criticScreening : 1;
     const found: number[][] = [];
     // Further and further away where all that is near was tried.

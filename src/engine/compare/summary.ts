@@ -28,7 +28,7 @@ export interface MethodSummary {
 }
 
 /** Those every method is held against. */
-const YARDSTICKS = ['random-search', 'uniform'];
+const YARDSTICKS = ['random-search', 'uniform', 'amc'];
 
 /** @param values at least one; the median of an even number is the mean of the middle two */
 export function spread(values: readonly number[]): Spread {
