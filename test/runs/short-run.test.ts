@@ -195,8 +195,24 @@ test('the limit of scorings is never exceeded', async () => {
   });
   expect(limited.reason).toBe('scorings-limit');
   expect(limited.scorings.prune).toMatchObject({ scorings: 6, completePolicies: 6 });
-  expect(eventsOf(limited.folder).filter((e) => e.type === 'evaluation')).toHaveLength(6);
+  expect(new Set(eventsOf(limited.folder).flatMap((e) => (e.type === 'evaluation' ? [e.key] : []))).size).toBe(6);
 });
+
+test('of a method’s own targets those out of reach are left out, with a warning; one that the config names is an error', async () => {
+  const change = {
+    goal: { flops: 0.7 },
+    layers: { conv1: { skip: true }, conv2: { maxRatio: 0.5 } },
+    stages: { prune: true, quantize: false },
+    search: { episodes: 4, actors: 2 },
+    recovery: { epochs: 0 },
+  };
+  const left = await run('targets', { ...change, method: 'conditional-ppo' });
+  const warnings = eventsOf(left.folder).flatMap((e) => (e.type === 'warning' ? [e.message] : []));
+  expect(warnings.filter((w) => /the target of (30|50) % of the FLOPs is left out: .* cannot be reached/.test(w))).toHaveLength(2);
+  expect(left.goalMet).toBe(true);
+  const named = run('targets-named', { ...change, method: { name: 'conditional-ppo', options: { targets: '0.3,0.7' } } });
+  await expect(named).rejects.toThrow(/30\.0 %\) cannot be reached/);
+}, 60_000);
 
 test('no session outlives its run', () => {
   expect(sessions).toBe(0);

@@ -83,12 +83,18 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
   const { variational } = setup;
   const pool = createActorPool(setup, config.search.actors, context.threads?.actor);
   const needsLatency = config.goal.latency !== undefined || /\blatency\b/.test(config.reward.prune);
-  const targets = (findMethod(config.method.name).targets?.(config) ?? []).map((flops): PruneTarget => {
+  const targets = (findMethod(config.method.name).targets?.(config) ?? []).flatMap((flops): PruneTarget[] => {
     const goal = { ...config.goal, flops };
-    return {
-      share: absoluteBudget(flops, costs.macs) / costs.macs,
-      ...pruneBudget(ids, choices, costs, after, { ...config, goal }, config.stages.quantize)!,
-    };
+    try {
+      const budget = pruneBudget(ids, choices, costs, after, { ...config, goal }, config.stages.quantize)!;
+      return [{ share: absoluteBudget(flops, costs.macs) / costs.macs, ...budget }];
+    } catch (e) {
+      // What the config asks for must be within reach; of the method's own targets, those that are not are left out.
+      const asked = config.method.options['targets'] !== undefined || flops === config.goal.flops;
+      if (asked || !(e instanceof UserError)) throw e;
+      context.recorder.warning(`the target of ${(100 * flops).toFixed(0)} % of the FLOPs is left out: ${e.message}`);
+      return [];
+    }
   });
   const definition = widthStage({
     config,
