@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { CellFailure, CellResult } from '../src/engine/compare/cell';
+import { type CellFailure, type CellResult, canonical } from '../src/engine/compare/cell';
 import { thisMachine } from '../src/engine/search/recorder';
 import type { ConfigInput } from '../src/protocol/config';
 
@@ -24,10 +24,7 @@ export interface KeptCell {
 /** Tells whether two cells were asked for alike. Defaults are left out, so that a setting that is new later changes nothing. */
 export function settingsOf(config: ConfigInput): string {
   const { model: _, ...rest } = config;
-  const sorted = JSON.stringify(rest, (_key, v: unknown) =>
-    v && typeof v === 'object' && !Array.isArray(v) ? Object.fromEntries(Object.entries(v).sort(([a], [b]) => (a < b ? -1 : 1))) : v,
-  );
-  return createHash('sha256').update(sorted).digest('hex').slice(0, 12);
+  return createHash('sha256').update(canonical(rest)).digest('hex').slice(0, 12);
 }
 
 export class KeptCells {

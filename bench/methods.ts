@@ -9,9 +9,9 @@
  * Methods that choose widths all have the reward `accuracy` (the budget bounds what they may do); those that hold weights at zero, decide
  * filter by filter or take layers out have their papers' rewards and train their candidates, which the table says.
  */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import type { CellFailure, CellResult } from '../src/engine/compare/cell';
+import { type CellFailure, type CellResult, cellName } from '../src/engine/compare/cell';
 import { compareMethods } from '../src/engine/compare/compare';
 import { summaryRows } from '../src/engine/compare/comparison-report';
 import { frontsChart } from '../src/engine/compare/fronts-chart';
@@ -116,15 +116,18 @@ export async function run(args: BenchArguments): Promise<void> {
       for (const seed of seeds) {
         const missing = own.filter((method) => !there.some(({ result: r }) => r.method === method && r.seed === seed));
         if (missing.length === 0 || flag('kept-only')) continue;
+        const folder = join(out, net.name, part);
         await compareMethods(configSchema.parse(config), {
           methods: missing,
           seeds: [seed],
-          out: join(out, net.name, part),
+          out: folder,
           folder: out,
           dataFolder: data,
           threads: threadFiles,
           onResult: (r) => {
             cells.push(kept.add(net.name, settings, r));
+            // Else a cell whose line is deleted would be read from its old run.
+            rmSync(join(folder, 'runs', cellName(r)), { recursive: true, force: true });
             show(args, net.name, r);
           },
         });
@@ -184,7 +187,7 @@ function section(net: Net, scorings: number, results: readonly CellResult[], fai
           '',
         ]
       : []),
-    ...failures.map((f) => `- not run: ${f.method}, seed ${f.seed}: ${f.error}`),
+    ...[...new Set(failures.map((f) => `- not run: ${f.method}: ${f.error}`))],
     ...(failures.length > 0 ? [''] : []),
   ];
 }
@@ -211,7 +214,6 @@ function page(
           '',
         ]
       : []),
-    '',
   ].join('\n');
 }
 

@@ -10,6 +10,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { EPISODES_PER_SCORING } from '../src/engine/compare/cell';
 import { loadModel } from '../src/engine/onnx/file';
 import { accuracyOf } from '../src/engine/runtime/evaluate';
 import { prepare } from '../src/engine/search/prepare';
@@ -127,7 +128,7 @@ function searchConfig({ model, folder, parts, method, wide, flops, scorings, act
     stages: { prune: true, quantize: false },
     goal: { flops },
     reward: 'accuracy',
-    search: { episodes: 3 * scorings, scorings, actors },
+    search: { episodes: EPISODES_PER_SCORING * scorings, scorings, actors },
     recovery: {
       epochs: tuning.epochs,
       learningRate: tuning.learningRate,

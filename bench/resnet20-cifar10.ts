@@ -7,6 +7,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { EPISODES_PER_SCORING } from '../src/engine/compare/cell';
 import { countCosts } from '../src/engine/graph/costs';
 import { forRuntimes } from '../src/engine/graph/passes/for-runtimes';
 import { loadModel, modelBytes } from '../src/engine/onnx/file';
@@ -76,8 +77,7 @@ function searchConfig(model: string, method: string, flops: number, scorings: nu
     goal: { flops },
     reward: 'accuracy',
     pruning: { reestimateBatchNorm: false },
-    // What is proposed again is not scored again: up to three episodes for each scoring.
-    search: { episodes: 3 * scorings, scorings, actors: 2 },
+    search: { episodes: EPISODES_PER_SCORING * scorings, scorings, actors: 2 },
     recovery: { epochs: 0 },
     seed,
   });

@@ -116,18 +116,12 @@ export class BestPolicy {
   }
 
   state(): AgentState {
-    const copy = ({ fractions, actions, observations, ...episode }: Episode): Episode => ({
-      ...episode,
-      fractions: [...fractions],
-      actions: [...actions],
-      observations: [...observations],
-    });
     return {
       best: [...this.best],
       tried: [...this.tried],
       repeated: this.repeated,
       proposals: [...this.proposals],
-      running: [...this.running].map(([actor, episode]) => [actor, copy(episode)]),
+      running: [...this.running].map(([actor, episode]) => [actor, copyOf(episode)]),
     };
   }
 
@@ -149,15 +143,17 @@ export class BestPolicy {
     this.proposals.clear();
     for (const [task, actions] of proposals) this.proposals.set(task, actions);
     this.running.clear();
-    for (const [actor, episode] of running)
-      this.running.set(actor, {
-        ...episode,
-        fractions: [...episode.fractions],
-        actions: [...episode.actions],
-        observations: [...(episode.observations ?? [])],
-      });
+    for (const [actor, episode] of running) this.running.set(actor, copyOf(episode));
   }
 }
+
+/** States of older versions have no observations. */
+const copyOf = ({ fractions, actions, observations = [], ...episode }: Episode): Episode => ({
+  ...episode,
+  fractions: [...fractions],
+  actions: [...actions],
+  observations: [...observations],
+});
 
 /** Tells policies of a task apart. */
 const nameOf = (task: string, actions: readonly number[]): string => [task, ...actions.map((a) => a.toFixed(4))].join(' ');

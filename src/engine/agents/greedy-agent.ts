@@ -1,18 +1,25 @@
 /**
- * Sensitivity-greedy: every step is scored alone at a few levels, then the policy that follows from it is acted out (`probed-losses.ts`).
- * Needs an environment whose actions are not bounded by the budget.
+ * Sensitivity-greedy: every step is tried alone at a few levels while the others stay whole (one scoring each); between those levels the loss is
+ * taken to be linear. Then, from the whole model on, the reduction with the least predicted loss for the cost it saves is taken until the budget
+ * is met, and that policy is acted out. Needs an environment whose actions are not bounded by the budget.
  */
 import { UserError } from '../errors';
 import type { AgentState } from './agent';
-import { type Probe, ProbedLosses, probedPolicy, probesOf } from './probed-losses';
 import { type Attempt, type Proposal, ProposalAgent } from './proposals';
 import type { StageProblem } from './stage-problem';
+
+interface Probe {
+  /** Step that is tried, and index of its level; −1 for the whole model. */
+  readonly step: number;
+  readonly level: number;
+}
 
 export class GreedyAgent extends ProposalAgent<Probe | null> {
   private readonly probes: readonly Probe[];
   private readonly relativeCost: (actions: readonly number[]) => number;
   private asked = 0;
-  private losses = new ProbedLosses();
+  /** Accuracy by 'step:level'. */
+  private measured = new Map<string, number>();
 
   /**
    * @param perStep levels tried for each step; the deepest is always among them
@@ -33,34 +40,87 @@ export class GreedyAgent extends ProposalAgent<Probe | null> {
   }
 
   protected propose(): Proposal<Probe | null> {
+    const { levels } = this.problem;
+    const whole = levels.map((l) => l[0]);
+    if (this.asked < this.probes.length) {
+      const probe = this.probes[this.asked++];
+      return { actions: whole.map((a, i) => (i === probe.step ? levels[i][probe.level] : a)), tag: probe };
+    }
     // Parallel actors may ask for a policy before the last probes were seen: the last probe once more, which is known by then or soon.
-    const probe =
-      this.asked < this.probes.length
-        ? this.probes[this.asked++]
-        : this.losses.size < this.probes.length
-          ? this.probes[this.probes.length - 1]
-          : undefined;
-    return probe ? { actions: probedPolicy(this.problem, probe), tag: probe } : { actions: this.greedyPolicy(), tag: null };
+    if (this.measured.size < this.probes.length) {
+      const probe = this.probes[this.probes.length - 1];
+      return { actions: whole.map((a, i) => (i === probe.step ? levels[i][probe.level] : a)), tag: probe };
+    }
+    return { actions: this.greedyPolicy(), tag: null };
   }
 
   protected learn({ accuracy, tag }: Attempt<Probe | null>): void {
-    if (tag) this.losses.see(tag, accuracy);
+    if (tag) this.measured.set(nameOf(tag), accuracy);
   }
 
   /** The policy that follows from what was measured. */
   greedyPolicy(): number[] {
-    return this.losses.leastLossPolicy(this.problem.levels, this.relativeCost);
+    const { levels } = this.problem;
+    const { relativeCost } = this;
+    const losses = levels.map((l, step) => this.predictedLosses(step, l.length));
+    const chosen = levels.map(() => 0);
+    const actions = (): number[] => chosen.map((level, step) => levels[step][level]);
+    let cost = relativeCost(actions());
+    while (cost > 1) {
+      let best: { step: number; level: number; price: number } | undefined;
+      for (const [step, own] of levels.entries()) {
+        for (let level = chosen[step] + 1; level < own.length; level++) {
+          const saved = cost - relativeCost(chosen.map((l, i) => levels[i][i === step ? level : l]));
+          if (saved <= 0) continue;
+          const price = (losses[step][level] - losses[step][chosen[step]]) / saved;
+          if (!best || price < best.price) best = { step, level, price };
+        }
+      }
+      if (!best) break;
+      chosen[best.step] = best.level;
+      cost = relativeCost(actions());
+    }
+    return actions();
+  }
+
+  /** Loss of accuracy at each level: linear between those tried; never falling with depth, which would be noise. */
+  private predictedLosses(step: number, count: number): number[] {
+    const whole = this.measured.get(nameOf({ step: -1, level: 0 })) ?? 0;
+    const known = [{ level: 0, loss: 0 }];
+    for (let level = 1; level < count; level++) {
+      const accuracy = this.measured.get(nameOf({ step, level }));
+      if (accuracy !== undefined) known.push({ level, loss: Math.max(known[known.length - 1].loss, whole - accuracy) });
+    }
+    return Array.from({ length: count }, (_, level) => {
+      const after = known.findIndex((k) => k.level >= level);
+      if (after <= 0) return after === 0 ? 0 : known[known.length - 1].loss;
+      const [a, b] = [known[after - 1], known[after]];
+      return a.loss + ((b.loss - a.loss) * (level - a.level)) / (b.level - a.level);
+    });
   }
 
   protected memory(): AgentState {
-    return { asked: this.asked, measured: this.losses.entries() };
+    return { asked: this.asked, measured: [...this.measured] };
   }
 
   protected recall(memory: AgentState): void {
     const saved = memory as unknown as { asked: number; measured: [string, number][] };
     this.asked = saved.asked;
-    this.losses = new ProbedLosses(saved.measured);
+    this.measured = new Map(saved.measured);
   }
+}
+
+const nameOf = ({ step, level }: Probe): string => `${step}:${level}`;
+
+/** The whole model, then each step at up to `perStep` levels, evenly spread, the deepest last. */
+function probesOf({ levels }: StageProblem, perStep: number): Probe[] {
+  const probes: Probe[] = [{ step: -1, level: 0 }];
+  for (const [step, own] of levels.entries()) {
+    const deepest = own.length - 1;
+    const tried = new Set(Array.from({ length: perStep }, (_, i) => Math.round((deepest * (i + 1)) / perStep)));
+    for (const level of tried) if (level > 0) probes.push({ step, level });
+  }
+  return probes;
 }
 
 /** Episodes that a greedy search of so many probes needs: probes, the policy, and what parallel actors waste in the last round. */

@@ -4,6 +4,7 @@
  * random, by a level at a time, until the budget is met and nothing is left of it.
  */
 import type { Random } from '../random';
+import { ActionList } from './action-list';
 
 /** What a neighbour must keep to. */
 export interface Neighbourhood {
@@ -15,6 +16,35 @@ export interface Neighbourhood {
 
 /** Share of the changes that are two levels instead of one. */
 const TWO_LEVELS = 0.3;
+/** Steps that are changed at most, how many policies are drawn, and after how many draws one step more may be changed. */
+const MOST_CHANGES = 3;
+const ATTEMPTS = 60;
+const PATIENCE = 12;
+
+/**
+ * Up to `wanted` neighbours of a policy that were not tried yet: further and further away where all that is near was.
+ * @param from actions, one for each step
+ * @returns none where the task has no budget, or nothing untried was found
+ */
+export function untriedNeighbours(
+  { levels, costs }: Neighbourhood,
+  task: string,
+  from: readonly number[],
+  wanted: number,
+  tried: (actions: readonly number[]) => boolean,
+  random: Random,
+): number[][] {
+  const relativeCost = costs.get(task);
+  const found: number[][] = [];
+  // A policy of a state of an older version has no actions.
+  if (!relativeCost || from.length !== levels.length) return found;
+  for (let attempt = 0; attempt < ATTEMPTS && found.length < wanted; attempt++) {
+    const changes = 1 + random.below(MOST_CHANGES + Math.floor(attempt / PATIENCE));
+    const policy = neighbour(levels, from, changes, relativeCost, random);
+    if (!tried(policy)) found.push(policy);
+  }
+  return found;
+}
 
 /**
  * @param from actions, one for each step; each counts as the level that is nearest to it
@@ -28,7 +58,7 @@ export function neighbour(
   relativeCost: (actions: readonly number[]) => number,
   random: Random,
 ): number[] {
-  const chosen = from.map((action, step) => nearestLevel(levels[step], action));
+  const chosen = from.map((action, step) => new ActionList(levels[step]).nearest(action));
   const actions = (): number[] => chosen.map((level, step) => levels[step][level]);
   const open = levels.flatMap((own, step) => (own.length > 1 ? [step] : []));
   const order = Array.from(random.permutation(open.length), (i) => open[i]);
@@ -57,10 +87,4 @@ export function neighbour(
     if (step === undefined) return actions();
     chosen[step]--;
   }
-}
-
-function nearestLevel(own: readonly number[], action: number): number {
-  let best = 0;
-  for (let level = 1; level < own.length; level++) if (Math.abs(own[level] - action) < Math.abs(own[best] - action)) best = level;
-  return best;
 }

@@ -14,7 +14,7 @@ import { BestPolicy, type FoundPolicy, type Guide, type KnownPolicy } from './be
 import { checkAlgorithm, checkObservation, finiteReward } from './checks';
 import { clip, fromFraction, logNormalDensity, noiseAfter, normalEntropy, toFraction } from './exploration';
 import { type InitialDecision, scoredPolicies } from './initial-policy';
-import { neighbour } from './neighbours';
+import { untriedNeighbours } from './neighbours';
 import { Adam, type Mlp, valueAndGradients } from './networks';
 import { PPO_DEFAULTS, type PpoOptions } from './ppo-options';
 import { Replay, stepAfter } from './replay';
@@ -24,11 +24,6 @@ import type { TensorBackend } from './tensor-backend';
 
 /** Share of σ that actions get which are to stay as they are: enough for the critic to see a slope. */
 const UNCHANGED = 0.1;
-
-/** Steps of the best policy that a neighbour changes at most, how often one is drawn, and after how many draws it may change one more. */
-const MOST_CHANGES = 3;
-const NEIGHBOUR_ATTEMPTS = 60;
-const NEIGHBOUR_PATIENCE = 12;
 
 /** σ is widened up to this: with more of it most samples lie beyond the bounds. */
 const WIDEST = 0.5;
@@ -87,7 +82,7 @@ export class PpoAgent implements Agent {
     const { criticScreening, screeningStarts, widenRepeats } = this.options;
     const repeats = widenRepeats ? this.best.repeats : 0;
     const changedShare = this.options.changedShare * 2 ** repeats;
-    const widened = repeats === 0 ? this.sigma : Math.max(this.sigma, Math.min(WIDEST, this.sigma * 2 ** repeats));
+    const widened = Math.max(this.sigma, Math.min(WIDEST, this.sigma * 2 ** repeats));
     const centre = guide?.around ?? mean;
     const whole = changedShare >= 1 || this.random.uniform() < changedShare;
     const sigma = whole ? widened : UNCHANGED * widened;
@@ -119,16 +114,9 @@ export class PpoAgent implements Agent {
   /** A policy near the best one that was not tried yet: of a few, once the critic has learnt, the one that it thinks most of. */
   private nearby(task: string, best: KnownPolicy, tried: (actions: readonly number[]) => boolean): readonly number[] | undefined {
     const { neighbourhood, criticScreening, screeningStarts } = this.options;
-    const relativeCost = neighbourhood?.costs.get(task);
-    if (!neighbourhood || !relativeCost || best.actions.length !== neighbourhood.levels.length) return undefined;
+    if (!neighbourhood) return undefined;
     const wanted = this.seen >= screeningStarts ? criticScreening : 1;
-    const found: number[][] = [];
-    // Further and further away where all that is near was tried.
-    for (let attempt = 0; attempt < NEIGHBOUR_ATTEMPTS && found.length < wanted; attempt++) {
-      const changes = 1 + this.random.below(MOST_CHANGES + Math.floor(attempt / NEIGHBOUR_PATIENCE));
-      const policy = neighbour(neighbourhood.levels, best.actions, changes, relativeCost, this.random);
-      if (!tried(policy)) found.push(policy);
-    }
+    const found = untriedNeighbours(neighbourhood, task, best.actions, wanted, tried, this.random);
     if (found.length <= 1) return found[0];
     const worth = found.map((actions) => average(Array.from(this.q(this.networks.critic, best.observations, actions))));
     return found[worth.indexOf(Math.max(...worth))];

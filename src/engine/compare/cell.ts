@@ -74,8 +74,8 @@ export interface CellFailure extends Cell {
 
 export const cellName = ({ method, seed }: Cell): string => `${method}-seed${seed}`;
 
-/** Episodes for each scoring: what an agent proposes again costs none, but it is not to propose the same for ever. */
-const REPEATS = 3;
+/** Most episodes for each scoring: what an agent proposes again costs none, but it is not to propose the same for ever. */
+export const EPISODES_PER_SCORING = 3;
 
 /** The config of a cell: the same data, goal and number of scorings for every method. */
 export function cellConfig(base: Config, cell: Cell, folder: string): Config {
@@ -88,7 +88,7 @@ export function cellConfig(base: Config, cell: Cell, folder: string): Config {
         ? base.method
         : { ...base.method, name: findMethod(cell.method).name as Config['method']['name'], options: {} },
     seed: cell.seed,
-    search: { ...base.search, episodes: scorings === undefined ? base.search.episodes : REPEATS * scorings },
+    search: { ...base.search, episodes: scorings === undefined ? base.search.episodes : EPISODES_PER_SCORING * scorings },
     output: { ...base.output, folder: join(folder, cellName(cell)) },
   };
 }
@@ -155,7 +155,7 @@ function checkSame(run: RunFolder, config: Config, sha256: string | undefined): 
 }
 
 /** JSON with sorted keys, so that it tells whether two values are alike. */
-function canonical(value: unknown): string {
+export function canonical(value: unknown): string {
   return JSON.stringify(value, (_, v: unknown) =>
     v && typeof v === 'object' && !Array.isArray(v) ? Object.fromEntries(Object.entries(v).sort(([a], [b]) => (a < b ? -1 : 1))) : v,
   );
