@@ -227,6 +227,13 @@ describe('saving', () => {
   });
 });
 
+it('reads a Buffer as it reads other bytes, wherever its values begin', () => {
+  for (const name of ['w', 'ww', 'www', 'wwww']) {
+    const bytes = Buffer.from(modelBytes(modelOf(Tensor.float32(name, [3], [1, 2, 3]))));
+    expect(parseModel(bytes).graph.initializers.get(name)!.floats()).toEqual(Float32Array.of(1, 2, 3));
+  }
+});
+
 it('writes and reads 150 MB with at most one copy of the data beyond the file itself', () => {
   const path = join(folder, 'large.onnx');
   const size = 150e6;

@@ -62,7 +62,7 @@ export interface SequentialPrunerOptions {
 }
 
 /** Bytes that activations kept between steps may take, and as many for models kept of earlier decisions. */
-const MEMORY = 192 * 2 ** 20;
+export const ACTIVATION_BYTES = 192 * 2 ** 20;
 
 /**
  * The present weights count as much in a layer's fit as this many images of independent inputs would: rows of one image are alike, so a plain
@@ -120,7 +120,7 @@ export class SequentialPruner {
       frontier: { index: 0, values: new Map(fed.map(([name, t]) => [name, { dims: t.shape.slice(1), data: t.data, type: t.type }])) },
     };
     const { values } = this.origin.frontier;
-    this.cache = new StateCache(options.cacheBytes ?? MEMORY, values);
+    this.cache = new StateCache(options.cacheBytes ?? ACTIVATION_BYTES, values);
     this.sampler = new LayerSampler(original, this.plan, values, calibration, engine, random, {
       ...this.segmentOptions,
       positions: options.positions ?? 10,
@@ -335,6 +335,6 @@ export class SequentialPruner {
     splits: (value: string): boolean => !this.otherwise.has(value),
     count: (): number => this.calibration.count,
     chunk: (): number => this.segmentOptions.chunk,
-    activationLimit: (): number => this.options.activationBytes ?? MEMORY,
+    activationLimit: (): number => this.options.activationBytes ?? ACTIVATION_BYTES,
   };
 }

@@ -32,6 +32,8 @@ export class PruningWork {
   removals: Map<string, readonly number[]>;
   done: number;
   private frontiers: Frontier[];
+  /** Where `back` went last: the step may return there. */
+  private returns = 0;
   private built: Model | undefined;
 
   constructor(
@@ -56,6 +58,7 @@ export class PruningWork {
 
   /** Forgets values computed behind a node that is about to change. */
   back(index: number): void {
+    this.returns = index;
     this.frontiers = this.frontiers.filter((f) => f.index <= index);
   }
 
@@ -90,7 +93,7 @@ export class PruningWork {
     visit: (first: number, values: ReadonlyMap<string, RuntimeTensor>) => void,
   ): Promise<void> {
     const { context } = this;
-    const frontier = this.frontiers.reduce((a, b) => (b.index >= a.index ? b : a));
+    const frontier = latest(this.frontiers);
     // Values that follow from the data, by the node that makes them; constants are computed anew where they are needed.
     const produced = new Map(this.model.graph.inputs.map((i) => [i.name, -1]));
     this.model.graph.nodes.forEach((n, i) => {
@@ -131,11 +134,19 @@ export class PruningWork {
       }
       visit(first, values);
     });
-    if (fits) this.frontiers.push({ index, values: kept });
+    if (fits) this.keep({ index, values: kept });
+  }
+
+  /** Values of one cut may take a gigabyte: only those that are furthest on, and those that the step may return to, are held. */
+  private keep(next: Frontier): void {
+    const before = latest(this.frontiers.filter((f) => f.index <= this.returns));
+    this.frontiers = [this.context.start(), before, next];
   }
 
   state(key: string, step?: PruneStep): PruningState {
-    const frontier = this.frontiers.reduce((a, b) => (b.index >= a.index ? b : a));
+    const frontier = latest(this.frontiers);
     return { key, tensors: this.tensors, removals: this.removals, model: this.model, done: this.done, step, frontier };
   }
 }
+
+const latest = (frontiers: readonly Frontier[]): Frontier => frontiers.reduce((a, b) => (b.index >= a.index ? b : a));

@@ -44,6 +44,7 @@ export interface ActorSetup {
     readonly seed: number;
     /** More than one where the actor works alone. Default 1. */
     readonly threads?: number;
+    readonly activationBytes?: number;
   };
   /** Straight-through fine-tuning before a complete bit policy is scored; absent: none. */
   readonly tuning?: BitTuning;
