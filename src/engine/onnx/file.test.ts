@@ -229,7 +229,7 @@ describe('saving', () => {
 
 it('reads a Buffer as it reads other bytes, wherever its values begin', () => {
   for (const name of ['w', 'ww', 'www', 'wwww']) {
-    const bytes = Buffer.from(modelBytes(modelOf(Tensor.float32(name, [3], [1, 2, 3]))));
+    const bytes = Buffer.from(modelBytes(modelOf(Tensor.float32(name, [3], Float32Array.of(1, 2, 3)))));
     expect(parseModel(bytes).graph.initializers.get(name)!.floats()).toEqual(Float32Array.of(1, 2, 3));
   }
 });
