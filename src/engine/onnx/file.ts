@@ -40,8 +40,7 @@ export function loadModel(path: string): Model {
  */
 export function parseModel(bytes: Uint8Array, folder?: string): Model {
   if (bytes.byteLength === 0) throw new UserError('the file is empty');
-  // Of a Buffer, `slice` is a view and not a copy, and tensors are views of these bytes.
-  const proto = decode<ModelProto>(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength), modelSpec);
+  const proto = decode<ModelProto>(bytes, modelSpec);
   if (!proto.graph || (proto.graph.node.length === 0 && proto.graph.output.length === 0)) {
     throw new UserError('this is not an ONNX model: it holds no graph');
   }

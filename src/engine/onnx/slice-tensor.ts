@@ -34,7 +34,7 @@ export function zeroPositions(tensor: Tensor, axis: number, positions: readonly 
   const size = elementBytes(tensor);
   const outer = dims.slice(0, axis).reduce((a, b) => a * b, 1);
   const row = dims.slice(axis + 1).reduce((a, b) => a * b, 1) * size;
-  const bytes = tensor.bytes.slice();
+  const bytes = new Uint8Array(tensor.bytes);
   for (let o = 0; o < outer; o++) {
     for (const p of positions) {
       const from = (o * dims[axis] + p) * row;

@@ -89,7 +89,8 @@ export class Tensor {
     if (this.type === 'float32') {
       const { buffer, byteOffset } = this.bytes;
       if (byteOffset % 4 === 0) return new Float32Array(buffer, byteOffset, this.size);
-      return new Float32Array(this.bytes.slice().buffer, 0, this.size);
+      // The bytes may be a Buffer's, whose `slice` does not copy.
+      return new Float32Array(new Uint8Array(this.bytes).buffer, 0, this.size);
     }
     return Float32Array.from(this.numbers());
   }
