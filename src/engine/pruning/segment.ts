@@ -37,9 +37,10 @@ export function extractSegment(model: Model, known: ReadonlyMap<string, Activati
   }
   nodes.reverse();
   const given = new Set(graph.inputs.map((i) => i.name));
-  // The axis of the samples is open; where that is not the first one, all are.
+  // The axis of the samples is open, by one name, from which onnxruntime sees that shapes are alike (its convolutions swallow an Add only
+  // then); where that is not the first one, all are open.
   const otherwise = [...fed].some((name) => !given.has(name)) ? notBatchFirst(model) : new Set<string>();
-  const shapeOf = (name: string): Dim[] => ['', ...known.get(name)!.dims].map((d) => (otherwise.has(name) ? '' : d));
+  const shapeOf = (name: string): Dim[] => ['samples', ...known.get(name)!.dims].map((d) => (otherwise.has(name) ? '' : d));
   return withGraph(model, {
     nodes,
     initializers,

@@ -25,15 +25,17 @@ export type SensitivityUnit =
 const BLOCK = 16;
 
 export class UnitScorer {
+  /** Batch norms folded, as onnxruntime runs it anyway: so all forms of it share one folded weight. */
+  private readonly folded: Model;
   private readonly groups: ReadonlyMap<string, ChannelGroup>;
-  private folded?: Model;
-  private readonly carries = new Map<Model, Carry>();
+  private readonly carry = new Carry();
 
   constructor(
-    private readonly model: Model,
+    model: Model,
     private readonly set: ScoringSet,
   ) {
-    this.groups = new Map(findChannelGroups(model).groups.map((g) => [g.id, g]));
+    this.folded = foldBatchNorm(model).model;
+    this.groups = new Map(findChannelGroups(this.folded).groups.map((g) => [g.id, g]));
   }
 
   /** @param bytes a model after the normalising passes */
@@ -41,31 +43,23 @@ export class UnitScorer {
     return new UnitScorer(parseModel(bytes), set);
   }
 
-  /** Samples answered rightly at each point of the unit; each call must take the same share of the work. */
+  /**
+   * Samples answered rightly at each point of the unit; each call must take the same share of the work.
+   * Units best come in the order of the graph, so that each goes on from the values of the one before.
+   */
   score(unit: SensitivityUnit, options: VariantOptions): Promise<number[]> {
-    if (unit.kind === 'baseline') return this.run(this.model, [this.model], options);
-    if (unit.kind === 'layer') {
-      this.folded ??= foldBatchNorm(this.model).model;
-      const { folded } = this;
-      const layer = quantizableLayers(folded).find((l) => l.name === unit.layer)!;
-      const variants = unit.bits.map((bits) => withDequantizedWeights(folded, [quantizeLayer(folded, layer, bits)]));
-      return this.run(folded, variants, options);
-    }
-    const group = this.groups.get(unit.group)!;
-    const variants = unit.kept.map((kept) => cheapestForm(this.model, group, otherChannels(group, kept)));
-    return this.run(this.model, variants, options);
+    return scoreVariants(this.folded, this.variants(unit), this.set, { ...options, carry: this.carry });
   }
 
-  /** Units come in the order of the graph, so that each goes on from the values of the one before. */
-  private run(model: Model, variants: readonly Model[], options: VariantOptions): Promise<number[]> {
-    let carry = this.carries.get(model);
-    if (!carry) {
-      carry = new Carry();
-      // The values of another form of the model are not needed any more.
-      this.carries.clear();
-      this.carries.set(model, carry);
+  private variants(unit: SensitivityUnit): Model[] {
+    const { folded } = this;
+    if (unit.kind === 'baseline') return [folded];
+    if (unit.kind === 'layer') {
+      const layer = quantizableLayers(folded).find((l) => l.name === unit.layer)!;
+      return unit.bits.map((bits) => withDequantizedWeights(folded, [quantizeLayer(folded, layer, bits)]));
     }
-    return scoreVariants(model, variants, this.set, { ...options, carry });
+    const group = this.groups.get(unit.group)!;
+    return unit.kept.map((kept) => cheapestForm(folded, group, otherChannels(group, kept)));
   }
 }
 

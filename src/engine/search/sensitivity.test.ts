@@ -86,6 +86,13 @@ describe('scanSensitivity', () => {
     });
   }
 
+  it('scans forms with batch norms folded, which have the groups of the model as it is', () => {
+    for (const { name, model } of topologies()) {
+      const sizes = (m: Model) => findChannelGroups(m).groups.map((g) => [g.id, g.channels]);
+      expect(sizes(foldBatchNorm(model).model), name).toEqual(sizes(model));
+    }
+  });
+
   it('takes the selection and the reconstruction of a run where asked', async () => {
     const p = await prepared('plain');
     const options = { ratios: [0.5], bits: [], threads: 1, widthMultiple: 1, selection: 'backward-elimination' };

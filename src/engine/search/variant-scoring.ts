@@ -6,6 +6,7 @@
 import type { Inferred } from '../graph/infer';
 import { nodeMacs } from '../graph/layers';
 import { partForRuntimes } from '../graph/passes/for-runtimes';
+import { canStandBeside, sideBySide } from '../graph/side-by-side';
 import type { Model, Node } from '../onnx/model';
 import type { AttributeProto } from '../onnx/schema';
 import { type Activation, extractSegment, readsOf } from '../pruning/segment';
@@ -88,7 +89,8 @@ export async function scoreVariants(
   const prefixOutputs = [...shared].filter((name) => !known.has(name));
   const kept: Array<ReadonlyMap<string, RuntimeTensor>> = [];
   const prefix = prefixOutputs.length > 0 ? await Session.create(extractSegment(original, known, prefixOutputs), { threads }) : undefined;
-  const sessions: Array<Session | undefined> = suffixes.map(() => undefined);
+  const together = whatRunsTogether(suffixes);
+  const parts: Part[] = [];
   const right = variants.map(() => 0);
   try {
     const chunk = fixedBatch ?? CHUNK;
@@ -110,27 +112,56 @@ export async function scoreVariants(
       kept.push(
         new Map([...shared].filter((name) => !inputNames.has(name) && name !== output.name).map((name) => [name, values.get(name)!])),
       );
-      for (let v = 0; v < suffixes.length; v++) {
-        const { variant, frontier, changed } = suffixes[v];
-        let scores: RuntimeTensor;
-        if (!changed) scores = values.get(output.name)!;
-        else {
-          const given = new Map([...frontier].map((name) => [name, activationOf(values.get(name)!)]));
-          sessions[v] ??= await Session.create(partForRuntimes(extractSegment(variant, given, [output.name])), { threads });
-          const session = sessions[v]!;
-          const feeds = Object.fromEntries(session.inputNames.map((name) => [name, values.get(name)!]));
-          scores = (await session.run(feeds, [output.name]))[output.name];
-        }
+      const count = (v: number, scores: RuntimeTensor): void => {
         const answers = classAnswers(scores.data as Float32Array, scores.data.length / fed, threshold);
         for (let i = 0; i < rows; i++) if (answers[i] === set.labels[first + i]) right[v]++;
+      };
+      suffixes.forEach((s, v) => {
+        if (!s.changed) count(v, values.get(output.name)!);
+      });
+      for (const [k, members] of together.entries()) {
+        parts[k] ??= await openPart(
+          members.map((v) => suffixModel(suffixes[v], values, output.name)),
+          threads,
+        );
+        const { session, outputs } = parts[k];
+        const scores = await session.run(Object.fromEntries(session.inputNames.map((name) => [name, values.get(name)!])));
+        for (const [i, v] of members.entries()) count(v, scores[outputs[i]]);
       }
     }
     if (kept.some((values) => values.size > 0)) options.carry?.replace(kept);
     return right;
   } finally {
     await prefix?.release();
-    for (const s of sessions) await s?.release();
+    for (const { session } of parts) await session.release();
   }
+}
+
+/** What one session computes: the scores of some variants, by the names they have there. */
+interface Part {
+  readonly session: Session;
+  readonly outputs: readonly string[];
+}
+
+/**
+ * Indices of variants whose own parts one session computes, one after the other: what they read is laid out for onnxruntime's kernels once,
+ * and so are the weights that they share. Those with subgraphs stand alone.
+ */
+function whatRunsTogether(suffixes: readonly Suffix[]): number[][] {
+  const changed = [...suffixes.keys()].filter((v) => suffixes[v].changed);
+  const free = changed.filter((v) => canStandBeside(suffixes[v].variant));
+  return [free, ...changed.filter((v) => !free.includes(v)).map((v) => [v])].filter((members) => members.length > 0);
+}
+
+function suffixModel({ variant, frontier }: Suffix, values: ReadonlyMap<string, RuntimeTensor>, output: string): Model {
+  const given = new Map([...frontier].map((name) => [name, activationOf(values.get(name)!)]));
+  return extractSegment(variant, given, [output]);
+}
+
+async function openPart(models: readonly Model[], threads: number): Promise<Part> {
+  const { model, outputs } =
+    models.length > 1 ? sideBySide(models) : { model: models[0], outputs: [models[0].graph.outputs.map((o) => o.name)] };
+  return { session: await Session.create(partForRuntimes(model), { threads }), outputs: outputs.map(([scores]) => scores) };
 }
 
 /**
