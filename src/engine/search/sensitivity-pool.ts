@@ -8,7 +8,7 @@ import type { SensitivityThreadAnswer, SensitivityThreadData, SensitivityThreadR
 import { type SensitivityUnit, UnitScorer } from './sensitivity-unit';
 
 export interface SensitivityPool {
-  /** Samples answered rightly at each point of a unit. */
+  /** Samples answered rightly at each point of a unit; units are scored in the order in which they are asked for. */
   score(unit: SensitivityUnit): Promise<number[]>;
   /** Ends at once, work in flight included. */
   dispose(): Promise<void>;
@@ -26,7 +26,13 @@ export function createSensitivityPool(model: Model, set: ScoringSet, options: Se
   const { threads, threadFile, signal } = options;
   if (threadFile === undefined || threads < 2) {
     const scorer = new UnitScorer(model, set);
-    return { score: (unit) => scorer.score(unit, { threads, signal }), dispose: async () => {} };
+    let last: Promise<unknown> = Promise.resolve();
+    const score = (unit: SensitivityUnit): Promise<number[]> => {
+      const answer = last.then(() => scorer.score(unit, { threads, signal }));
+      last = answer.catch(() => {});
+      return answer;
+    };
+    return { score, dispose: async () => {} };
   }
   return new ThreadPool(model, set, threads, threadFile);
 }

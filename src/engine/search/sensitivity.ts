@@ -128,6 +128,18 @@ export async function scanSensitivity(prepared: Prepared, config: Config, option
     pool ??= createSensitivityPool(model, set, { threads, threadFile: options.threadFile, signal: options.signal });
     return abortable(pool.score(unit), options.signal);
   };
+  let before: Promise<void> = Promise.resolve();
+  /** Asks for a unit before the last one is answered, so that no thread waits for another. */
+  const ask = async (unit: SensitivityUnit, keep: (right: readonly number[]) => void): Promise<void> => {
+    const answered = score(unit).then((right) => {
+      keep(right);
+      options.onProgress?.(result());
+    });
+    // A failure is met where it is waited for.
+    answered.catch(() => {});
+    await before;
+    before = answered;
+  };
   const chooser = new ChannelChooser(prepared, config, settings, threads, options.signal);
   try {
     options.signal?.throwIfAborted();
@@ -142,22 +154,24 @@ export async function scanSensitivity(prepared: Prepared, config: Config, option
         for (const { keep, ratio } of missing) {
           cache.put([{ key: groupKey(group.id, keep), accuracy: await chooser.reconstructedAccuracy(group, keep, set), ratio }]);
         }
+        options.onProgress?.(result());
       } else {
         const kept: number[][] = [];
         for (const p of missing) kept.push(await chooser.kept(group, p.keep));
-        const right = await score({ kind: 'group', group: group.id, kept });
-        cache.put(missing.map(({ keep, ratio }, i) => ({ key: groupKey(group.id, keep), accuracy: right[i] / set.count, ratio })));
+        await ask({ kind: 'group', group: group.id, kept }, (right) => {
+          cache.put(missing.map(({ keep, ratio }, i) => ({ key: groupKey(group.id, keep), accuracy: right[i] / set.count, ratio })));
+        });
       }
-      options.onProgress?.(result());
     }
     for (const { name } of layers) {
       options.signal?.throwIfAborted();
       const missing = bits.filter((b) => cache.get(layerKey(name, b)) === undefined);
       if (missing.length === 0) continue;
-      const right = await score({ kind: 'layer', layer: name, bits: missing });
-      cache.put(missing.map((b, i) => ({ key: layerKey(name, b), accuracy: right[i] / set.count })));
-      options.onProgress?.(result());
+      await ask({ kind: 'layer', layer: name, bits: missing }, (right) => {
+        cache.put(missing.map((b, i) => ({ key: layerKey(name, b), accuracy: right[i] / set.count })));
+      });
     }
+    await before;
     return result();
   } finally {
     await pool?.dispose();
