@@ -40,6 +40,8 @@ interface Net {
   readonly methods: readonly string[];
   /** Images for reconstruction; absent: `FEW_IMAGES`. */
   readonly fewImages?: ConfigInput['pruning'];
+  /** Training images that methods train their candidates on, unless all are asked for; absent: all. */
+  readonly fewTrainingImages?: number;
 }
 
 function nets(data: string, work: string): Net[] {
@@ -58,6 +60,8 @@ function nets(data: string, work: string): Net[] {
       scorings: 40,
       quickScorings: 24,
       methods: all,
+      // An epoch of the whole network on all 50,000 takes a core a quarter of an hour, and some methods train for five.
+      fewTrainingImages: 10_000,
     },
     {
       name: 'lenet5',
@@ -100,8 +104,10 @@ export async function run(args: BenchArguments): Promise<void> {
     const cells: KeptCell[] = [];
     for (const part of ['widths', 'codes', 'others'] as const) {
       const own = names.filter((name) => partOf(name) === part);
+      const trained = part !== 'widths' && fewImages ? net.fewTrainingImages : undefined;
       const config: ConfigInput = {
         ...net.config,
+        ...(trained !== undefined && { data: { ...net.config.data, splits: { train: { set: 'train', count: trained } } } }),
         pruning: { ...net.config.pruning, ...(fewImages && (net.fewImages ?? FEW_IMAGES)) },
         ...(part === 'widths' && { reward: 'accuracy' }),
         stages: { prune: true, quantize: false },
@@ -137,7 +143,7 @@ export async function run(args: BenchArguments): Promise<void> {
     if (cells.length === 0) continue;
     const measured = cells.flatMap(({ result }) => ('error' in result ? [] : [result]));
     const failures = cells.flatMap(({ result }) => ('error' in result ? [result] : []));
-    sections.push(...section(net, scorings, measured, failures));
+    sections.push(...section(net, { scorings, fewImages }, measured, failures));
     if (measured.length > 0) writeFileSync(join(out, `${net.name}.svg`), frontsChart(measured));
   }
   const docs = args.options['docs'] ?? (quick ? join(out, 'comparison.md') : join(__dirname, '..', 'docs', 'comparison.md'));
@@ -170,16 +176,26 @@ function show(args: BenchArguments, net: string, r: CellResult | CellFailure): v
   });
 }
 
-function section(net: Net, scorings: number, results: readonly CellResult[], failures: readonly CellFailure[]): string[] {
+function section(
+  net: Net,
+  { scorings, fewImages }: { readonly scorings: number; readonly fewImages: boolean },
+  results: readonly CellResult[],
+  failures: readonly CellFailure[],
+): string[] {
   const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   const [head, ...rows] = summaryRows(summarize(results));
   const [first] = results;
+  const { final } = configSchema.parse({ ...net.config, pruning: net.fewImages ?? FEW_IMAGES }).pruning;
+  const images = [
+    ...(fewImages && net.fewImages ? [` Chosen networks are reconstructed on ${final.calibrationImages} images.`] : []),
+    ...(fewImages && net.fewTrainingImages ? [` Methods that train do so on ${net.fewTrainingImages} images.`] : []),
+  ];
   return [
     `## ${net.title}`,
     '',
     ...(first
       ? [
-          `${scorings} scorings on ${first.searchImages} samples; accuracy of the written file on ${first.reportImages} others, where the original has ${(100 * first.originalAccuracy).toFixed(2)} %.`,
+          `${scorings} scorings on ${first.searchImages} samples; accuracy of the written file on ${first.reportImages} others, where the original has ${(100 * first.originalAccuracy).toFixed(2)} %.${images.join('')}`,
           '',
           row(head),
           row(head.map(() => '---')),

@@ -6,6 +6,7 @@ import { isImageFolder, isLabelledFolder } from '../engine/data/image-folder';
 import { UserError } from '../engine/errors';
 import { HEAD_BYTES, isTfjsText } from '../engine/formats/format';
 import type { Config } from '../protocol/config';
+import { DATA_NAMES, type DataName } from '../protocol/config/names';
 import { parseConfigText } from '../protocol/config-file';
 import { ConfigError } from './failures';
 
@@ -38,7 +39,6 @@ export interface ConfigInput {
 
 type JsonObject = { [key: string]: unknown };
 
-const KNOWN_DATA = ['digits', 'mnist', 'fashion-mnist', 'cifar10'];
 const GOAL_FIELDS: Readonly<Record<string, string>> = {
   flops: 'flops',
   macs: 'flops',
@@ -124,14 +124,16 @@ export async function configFrom(
 /** True for samples without labels: an npy file, and images without folders or a table that name their classes. */
 const holdsInputsOnly = (path: string): boolean => (statSync(path).isDirectory() ? !isLabelledFolder(path) : path.endsWith('.npy'));
 
+const isDataName = (text: string): text is DataName => (DATA_NAMES as readonly string[]).includes(text);
+
 function sortData(entries: readonly string[]): { name?: string; file?: string; dataFolder?: string } {
   const sorted: { name?: string; file?: string; dataFolder?: string } = {};
   for (const entry of entries) {
-    if (KNOWN_DATA.includes(entry)) sorted.name = entry;
+    if (isDataName(entry)) sorted.name = entry;
     else if (!existsSync(entry)) {
       throw new UserError(
         `--data ${entry}: there is no such folder or file, and no data set of that name`,
-        `Known names: ${KNOWN_DATA.join(', ')}; or the folder that holds them.`,
+        `Known names: ${DATA_NAMES.join(', ')}; or the folder that holds them.`,
       );
     } else if (statSync(entry).isDirectory() && !isImageFolder(entry)) sorted.dataFolder = resolve(entry);
     else sorted.file = resolve(entry);

@@ -10,7 +10,7 @@ const collect = (value: string, earlier: string[] | undefined): string[] => [...
 const dataOption = (): Option =>
   new Option(
     '--data <name|folder|file>',
-    'a data set (digits, mnist, fashion-mnist, cifar10), a folder that holds some, or an .npz or .npy file; may be repeated',
+    'a data set (digits, mnist, fashion-mnist, cifar10), a folder that holds some, a folder of images, or an .npz, .npy, .csv or .tsv file; may be repeated',
   ).argParser(collect);
 const setOption = (): Option =>
   new Option('--set <field=value>', 'any other field of the config, e.g. pruning.selection=l1; may be repeated').argParser(collect);
@@ -94,7 +94,7 @@ program
 program
   .command('inspect')
   .description('show layers, channel groups with what couples them, what stays whole and why, and costs')
-  .argument('<model>', 'a model (.onnx, .keras, .h5, model.json, SavedModel folder), or a config')
+  .argument('<model|config>', 'a model (.onnx, .keras, .h5, model.json, SavedModel folder), or a config')
   .addOption(jsonOption('one JSON object: the whole layer graph'))
   .action(action(async (path: string, options) => (await import('./commands/inspect')).inspect(path, options)));
 

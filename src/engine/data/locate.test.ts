@@ -113,7 +113,7 @@ describe('locating data', () => {
     const none = errorOf(() => locateDataset('mnist', { env }));
     expect(none.message).toMatch(/mnist was asked for, but no data folder is known/);
     expect(none.hint).toMatch(
-      /--data DIR, set ESPALIER_DATA, or in VS Code the setting espalier\.dataFolder\..*`espalier data mnist` fetches it.*--inputs file\.npy/,
+      /--data DIR, set ESPALIER_DATA, or in VS Code the setting espalier\.dataFolder\..*`espalier data mnist` fetches it.*--data file\.npy/,
     );
     const empty = errorOf(() => locateDataset('cifar10', { dataFolder: root, env }));
     expect(empty.message).toContain(

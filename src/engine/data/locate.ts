@@ -64,7 +64,7 @@ const usualFolders: Readonly<Record<StoredDataset, readonly string[]>> = {
 const idxStems = { train: 'train', test: 't10k' } as const;
 const cifarFiles = { train: [1, 2, 3, 4, 5].map((i) => `data_batch_${i}.bin`), test: ['test_batch.bin'] } as const;
 
-const LABEL_FREE_HINT = 'Without labelled data a label-free run needs some inputs: pass --inputs file.npy.';
+const LABEL_FREE_HINT = 'Without labelled data a label-free run needs some inputs: pass --data file.npy.';
 
 /** Loads the data. Throws a UserError that says what was looked for and where. */
 export function locateDataset(spec: DataSpec, options: LocateOptions = {}): DataSource {

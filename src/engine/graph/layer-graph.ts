@@ -1,10 +1,8 @@
 /** A model as people see it (protocol/layer-graph.ts): nodes with shapes and costs, edges, channel groups with their explanation. */
 import type { ChannelGroupInfo, LayerEdge, LayerGraph, LayerNode, ValueShape } from '../../protocol/layer-graph';
-import type { Model, Node } from '../onnx/model';
-import { opsetOf } from '../onnx/model';
+import { type Model, type Node, opsetOf, readsOf } from '../onnx/model';
 import { isFloat } from '../onnx/tensor';
 import { findOperator } from '../ops/registry';
-import { readsOf } from '../pruning/segment';
 import type { ChannelGroup, FrozenReason } from './channel-group';
 import { findChannelGroups } from './channel-groups';
 import { countCosts, type LayerCost } from './costs';

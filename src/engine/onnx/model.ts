@@ -190,5 +190,9 @@ const noExternal: ExternalData = (p) => {
 /** The version of the standard operator set that the model uses. */
 export const opsetOf = (m: Model): number => m.opsets.get('') ?? 1;
 
+/** Every value a node reads, those of its subgraphs included. */
+export const readsOf = (node: Node): string[] =>
+  (hasSubgraph(node) ? [...node.inputs, ...capturedNames(node)] : node.inputs).filter((name) => name !== '');
+
 /** A model with another graph. */
 export const withGraph = (m: Model, graph: Partial<Graph>): Model => ({ ...m, graph: { ...m.graph, ...graph } });

@@ -1,10 +1,10 @@
 /** One pruning decision while it is being made: the model as it changes, and the values computed of it so far. */
 import type { ChannelGroup } from '../graph/channel-group';
-import type { Model } from '../onnx/model';
+import { type Model, readsOf } from '../onnx/model';
 import { elementCount, type Tensor } from '../onnx/tensor';
 import type { RuntimeTensor } from '../runtime/onnxruntime';
 import type { Frontier, PruneStep, PruningState } from './pruning-state';
-import { type Activation, readsOf } from './segment';
+import type { Activation } from './segment';
 
 /** What a step in progress needs of its pruner. */
 export interface WorkContext {

@@ -13,11 +13,10 @@
 import { notBatchFirst } from '../graph/batch-first';
 import { inferTypes } from '../graph/infer';
 import { layerNames } from '../graph/layer-names';
-import { attr, type Model, type Node } from '../onnx/model';
+import { attr, type Model, type Node, readsOf } from '../onnx/model';
 import { Tensor } from '../onnx/tensor';
 import { geometryOf, type MomentEngine, type Moments, type PatchGeometry, type SampleMatrix } from './gram';
 import { RidgeSystem } from './least-squares';
-import { readsOf } from './segment';
 
 export interface ReconstructionLayer {
   readonly name: string;

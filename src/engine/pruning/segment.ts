@@ -1,7 +1,7 @@
 /** Running a part of a model on inputs held in memory: only the nodes between what is known and what is wanted. */
 import { notBatchFirst } from '../graph/batch-first';
 import { partForRuntimes } from '../graph/passes/for-runtimes';
-import { capturedNames, type Dim, hasSubgraph, type Model, type Node, withGraph } from '../onnx/model';
+import { type Dim, type Model, type Node, readsOf, withGraph } from '../onnx/model';
 import type { DataType } from '../onnx/tensor';
 import { type RuntimeTensor, Session, type SessionOptions } from '../runtime/onnxruntime';
 
@@ -12,10 +12,6 @@ export interface Activation {
   /** Default float32. */
   readonly type?: DataType;
 }
-
-/** Every value a node reads, those of its subgraphs included. */
-export const readsOf = (node: Node): string[] =>
-  (hasSubgraph(node) ? [...node.inputs, ...capturedNames(node)] : node.inputs).filter((name) => name !== '');
 
 /** The nodes needed for `wanted`, given the values in `known`; inputs are those of `known` that are read. */
 export function extractSegment(model: Model, known: ReadonlyMap<string, Activation>, wanted: readonly string[]): Model {

@@ -35,10 +35,10 @@ export async function quantizeModel(model: Model, layers: readonly QuantizedLaye
   return exportQuantized(model, { layers, ranges });
 }
 
-/** Bytes of a file, and of the same after brotli at its highest setting (what a download or an archive of it takes). */
+/** Bytes of a file, and of the same after brotli (what a download or an archive of it takes). */
 export function diskSizes(path: string): { fileBytes: number; brotliBytes: number } {
   const bytes = readFileSync(path);
-  // The highest setting takes seconds a megabyte; beyond 64 MB the next lower ones lose little.
+  // The highest setting takes seconds a megabyte; lower ones lose little on large files.
   const quality = bytes.byteLength > 64 << 20 ? 7 : bytes.byteLength > 8 << 20 ? 9 : 11;
   const packed = brotliCompressSync(bytes, {
     params: {

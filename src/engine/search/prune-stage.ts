@@ -168,7 +168,7 @@ async function rolloutMasking(config: Config, prepared: Prepared): Promise<Rollo
   return { settings, batches, learningRate: config.recovery.learningRate, originalMacs: prepared.costs.macs, seed: config.seed };
 }
 
-/** The chosen policy reconstructed on more samples; the quick form where that does not score better on the search samples. */
+/** The chosen policy reconstructed on more samples; the quick form where that scores worse on the search samples. */
 async function buildFinal(
   { config, prepared, recorder, cores }: RunContext,
   decisions: readonly WidthDecision[],
