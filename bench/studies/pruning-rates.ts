@@ -16,7 +16,7 @@ export const policyStudy: Study = async ({ network, data, args }) => {
   const episodes = Number(args.options['episodes'] ?? 40);
   const folder = mkdtempSync(join(tmpdir(), 'espalier-study-'));
   const lines = [
-    `${about} Channels by backward elimination with reconstruction; ${episodes} episodes scored on 1,000 images of the training set that the network has not seen; recovery of one`,
+    `${about} Channels by backward elimination with reconstruction, widths in steps of 8 where a layer has 16 or more, so that there are few policies to choose from; ${episodes} episodes scored on 1,000 images of the training set that the network has not seen; recovery of one`,
     `epoch. Figures are of ${prepared.data.report.count.toLocaleString('en')} test images. *Untrained* is what the search found, *recovered* the file that was written.`,
     '',
     '| pruned | method | untrained | recovered | multiply-accumulates | parameters |',

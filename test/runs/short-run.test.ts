@@ -155,6 +155,26 @@ test('stopped by the user: what was found is usable, no session is left, and res
   expect(eventsOf(path).some((e) => e.type === 'resumed')).toBe(true);
 });
 
+test('the last reconstruction says how long it takes yet; stopped in it, a run ends at once and makes it again when resumed', async () => {
+  const before = sessions;
+  const controller = new AbortController();
+  const left: number[] = [];
+  const listener = (e: RunEvent): void => {
+    if (e.type !== 'progress' || e.progress.phase !== 'reconstruct' || e.progress.secondsLeft === null) return;
+    left.push(e.progress.secondsLeft);
+    controller.abort(new Error('stop'));
+  };
+  const folder = freshFolder('stopped-reconstruction');
+  await expect(startRun(shortConfig(), { folder, signal: controller.signal, listener })).rejects.toThrow('stop');
+  // After the first of several groups.
+  expect(left).toHaveLength(1);
+  expect(left[0]).toBeGreaterThan(0);
+  expect(sessions).toBe(before);
+  const path = onlyRun(folder);
+  await resumeRun(path, {});
+  expect(outcomeOf(path)).toEqual(outcomeOf(first.folder));
+});
+
 test('stopped in fine-tuning: at most one epoch is repeated', async () => {
   const controller = new AbortController();
   let tuning = 0;

@@ -81,7 +81,7 @@ export function decodeModel(bytes: Uint8Array): Model {
     throw damaged(cause);
   }
   const { tensors, end } = readDirectory(directory, file.subarray(start));
-  const model = parseModel(Uint8Array.from(directory.subarray(end)));
+  const model = parseModel(directory.subarray(end));
   const initializers = new Map(model.graph.initializers);
   for (const t of tensors) {
     if (!initializers.has(t.name)) throw damaged();

@@ -44,6 +44,7 @@ export interface ActorSetup {
     readonly seed: number;
     /** More than one where the actor works alone. Default 1. */
     readonly threads?: number;
+    /** See `SequentialPrunerOptions`. */
     readonly activationBytes?: number;
   };
   /** Straight-through fine-tuning before a complete bit policy is scored; absent: none. */
@@ -54,6 +55,14 @@ export interface ActorSetup {
   readonly masking?: MaskTuning;
   /** How students are taught; absent: not at all. */
   readonly student?: StudentTeaching;
+}
+
+/** What an actor in the thread of its owner may be given besides: functions do not travel to others. */
+export interface ActorWatch {
+  /** Ends cutting and reconstructing between two pieces of work. */
+  readonly signal?: AbortSignal;
+  /** Called after each group that was cut: how many are done, and of how many. */
+  readonly onDecision?: (done: number, of: number) => void;
 }
 
 /** One batch of training samples, kept in memory so that every policy is tuned on the same ones. */
@@ -108,7 +117,10 @@ export class CompressionActor {
   private groups?: readonly ChannelGroup[];
   private builder?: StudentBuilder;
 
-  constructor(private readonly setup: ActorSetup) {
+  constructor(
+    private readonly setup: ActorSetup,
+    private readonly watch: ActorWatch = {},
+  ) {
     this.model = parseModel(setup.model);
   }
 
@@ -183,10 +195,13 @@ export class CompressionActor {
       findChannelGroups(this.model).groups,
       this.setup.calibration,
       new Random(seed).fork('calibration'),
-      { ...options, threads },
+      { ...options, threads, signal: this.watch.signal },
     );
     this.pruner.reset();
-    for (const [group, keep] of decisions) await this.pruner.prune(group, { keep });
+    for (const [i, [group, keep]] of decisions.entries()) {
+      await this.pruner.prune(group, { keep });
+      this.watch.onDecision?.(i + 1, decisions.length);
+    }
     return this.pruner.finished();
   }
 

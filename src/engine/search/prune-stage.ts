@@ -170,7 +170,7 @@ async function rolloutMasking(config: Config, prepared: Prepared): Promise<Rollo
 
 /** The chosen policy reconstructed on more samples; the quick form where that scores worse on the search samples. */
 async function buildFinal(
-  { config, prepared, recorder, cores }: RunContext,
+  { config, prepared, recorder, cores, signal }: RunContext,
   decisions: readonly WidthDecision[],
   quick: Uint8Array,
   scores: ReadonlyMap<string, Float64Array> | undefined,
@@ -179,7 +179,10 @@ async function buildFinal(
   const { finalCalibration, search } = prepared.data;
   if (!reconstruct || (final.calibrationImages <= calibrationImages && final.positions <= positions)) return quick;
   recorder.phase('reconstruct');
-  const actor = new CompressionActor({
+  const started = performance.now();
+  const onDecision = (done: number, of: number): void =>
+    recorder.update({ secondsLeft: (((performance.now() - started) / 1000) * (of - done)) / done }, true);
+  const setup: ActorSetup = {
     model: modelBytes(prepared.model),
     scoring: search,
     calibration: firstSamples(finalCalibration, final.calibrationImages),
@@ -193,12 +196,13 @@ async function buildFinal(
       threads: cores,
       activationBytes: finalActivationBytes(),
     },
-  });
+  };
+  const actor = new CompressionActor(setup, { signal, onDecision });
   try {
     const { model } = await actor.run({ kind: 'build', decisions });
     const [careful, fast] = [
-      await accuracyOf(parseModel(model!), search, { threads: cores }),
-      await accuracyOf(parseModel(quick), search, { threads: cores }),
+      await accuracyOf(parseModel(model!), search, { threads: cores, signal }),
+      await accuracyOf(parseModel(quick), search, { threads: cores, signal }),
     ];
     return careful >= fast ? model! : quick;
   } finally {
