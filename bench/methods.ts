@@ -13,7 +13,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type CellFailure, type CellResult, cellName } from '../src/engine/compare/cell';
 import { compareMethods } from '../src/engine/compare/compare';
-import { summaryRows } from '../src/engine/compare/comparison-report';
+import { noted, summaryRows } from '../src/engine/compare/comparison-report';
 import { frontsChart } from '../src/engine/compare/fronts-chart';
 import { summarize } from '../src/engine/compare/summary';
 import { methods } from '../src/engine/methods/registry';
@@ -201,6 +201,7 @@ function section(
           row(head.map(() => '---')),
           ...rows.map(row),
           '',
+          ...noted(results),
         ]
       : []),
     ...[...new Set(failures.map((f) => `- not run: ${f.method}: ${f.error}`))],

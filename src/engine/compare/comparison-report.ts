@@ -5,6 +5,7 @@ import { writeFileAtomic } from '../search/atomic-file';
 import { formatPercent, formatSeconds } from '../search/figures';
 import { thisMachine } from '../search/recorder';
 import type { CellFailure, CellResult } from './cell';
+import { findings } from './findings';
 import { frontsChart } from './fronts-chart';
 import { type MethodSummary, type Spread, summarize } from './summary';
 
@@ -74,6 +75,12 @@ export function summaryRows(summaries: readonly MethodSummary[]): string[][] {
   ];
 }
 
+/** What there is to say below the table, as a list with an empty line behind it. */
+export function noted(results: readonly CellResult[]): string[] {
+  const lines = findings(results).map((f) => `- ${f}`);
+  return lines.length > 0 ? [...lines, ''] : [];
+}
+
 export function comparisonText(config: Config, results: readonly CellResult[], failures: readonly CellFailure[]): string {
   const machine = thisMachine();
   const [head, ...rows] = summaryRows(summarize(results));
@@ -94,6 +101,7 @@ export function comparisonText(config: Config, results: readonly CellResult[], f
     row(head.map(() => '---')),
     ...rows.map(row),
     '',
+    ...noted(results),
     '![Accuracy against cost](fronts.svg)',
     '',
     `${machine.cpu}, ${machine.cores} cores, ${machine.platform} ${machine.architecture}; Node ${process.versions.node}.`,
