@@ -83,12 +83,15 @@ function searchConfig(model: string, method: string, flops: number, scorings: nu
   });
 }
 
-/** The chosen network of seed 1 after 1 and 3 epochs: crop and flip, distillation with hints from the original, cosine schedule. */
+/**
+ * The chosen network of seed 1 after 1 and 3 epochs: distillation with hints from the original, cosine schedule. Images are flipped but not
+ * cropped: so few epochs go further on images like those that are asked about.
+ */
 async function fineTune(args: BenchArguments, file: string, data: string, method: string, pruned: string): Promise<void> {
   for (const epochs of [1, 3]) {
     const config = configSchema.parse({
       model: file,
-      data: { name: 'cifar10', normalization: IMAGENET, augmentation: { crop: 4, flip: true } },
+      data: { name: 'cifar10', normalization: IMAGENET, augmentation: { flip: true } },
       recovery: { epochs, learningRate: 0.03, distillation: { weight: 1, temperature: 4, hints: 100 } },
     });
     const prepared = await prepare(config, { folder: '.', dataFolder: data });

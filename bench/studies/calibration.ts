@@ -1,4 +1,5 @@
 /** How many images reconstruction needs, so that candidates are ranked as they end: three ways to spend the same FLOPs of ResNet-20. */
+import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { countCosts } from '../../src/engine/graph/costs';
 import { modelBytes, parseModel } from '../../src/engine/onnx/file';
@@ -16,13 +17,16 @@ const POLICIES: ReadonlyArray<{ readonly name: string; readonly kept: Readonly<R
   { name: 'more of the late layers', kept: { 16: 8, 32: 24, 64: 16 } },
 ];
 
-const SAMPLES: ReadonlyArray<readonly [images: number, positions: number]> = [
-  [500, 10],
-  [1000, 5],
-  [1000, 10],
-  [2000, 10],
-  [2000, 25],
-  [8000, 10],
+const SAMPLES: ReadonlyArray<readonly [images: number, positions: number, rounds: number]> = [
+  [500, 10, 1],
+  [1000, 5, 1],
+  [1000, 10, 1],
+  [1000, 10, 3],
+  [2000, 10, 1],
+  [2000, 25, 1],
+  [8000, 10, 1],
+  [8000, 10, 3],
+  [20000, 10, 3],
 ];
 
 export const calibrationStudy: Study = async ({ data }) => {
@@ -37,7 +41,7 @@ export const calibrationStudy: Study = async ({ data }) => {
   const percent = (share: number): string => (100 * share).toFixed(2);
   const rows: string[] = [];
   const shares = new Map<string, number>();
-  for (const [images, positions] of SAMPLES) {
+  for (const [images, positions, rectifiedRounds] of SAMPLES) {
     const cells: string[] = [];
     for (const { name, kept } of POLICIES) {
       const { selection, reconstruct, refit } = config.pruning;
@@ -45,7 +49,7 @@ export const calibrationStudy: Study = async ({ data }) => {
         model: modelBytes(prepared.model),
         scoring: prepared.data.search,
         calibration: firstSamples(prepared.data.finalCalibration, images),
-        pruning: { selection, reconstruct, refit, positions, seed: config.seed },
+        pruning: { selection, reconstruct, refit, positions, rectifiedRounds, seed: config.seed, threads: cpus().length },
       });
       try {
         const built = await actor.run({ kind: 'build', decisions: inner.map((g) => [g.id, kept[g.channels]]) });
@@ -57,18 +61,18 @@ export const calibrationStudy: Study = async ({ data }) => {
         await actor.dispose();
       }
     }
-    note(`${images} images × ${positions}: ${cells.join(', ')}`);
-    rows.push(`| ${images} | ${positions} | ${cells.join(' | ')} |`);
+    note(`${images} images × ${positions}, ${rectifiedRounds} rounds: ${cells.join(', ')}`);
+    rows.push(`| ${images} | ${positions} | ${rectifiedRounds} | ${cells.join(' | ')} |`);
   }
   const titles = POLICIES.map(
     ({ name, kept }) => `${name} (${Object.values(kept).join('/')}; ${percent(shares.get(name)!)} % of the MACs)`,
   );
   return [
     'ResNet-20 on CIFAR-10; channels inside the residual blocks go, chosen by backward elimination, all layers fitted again by least squares on training images; nothing is trained.',
-    `Accuracies in %, on the ${prepared.data.search.count.toLocaleString('en')} images that score the search / on the other ${prepared.data.report.count.toLocaleString('en')}. One draw of positions.`,
+    `Accuracies in %, on the ${prepared.data.search.count.toLocaleString('en')} images that score the search / on the other ${prepared.data.report.count.toLocaleString('en')}. One draw of positions. *Rounds*: how often layers before a ReLU are fitted once more to what it lets through.`,
     '',
-    `| images | positions of each | ${titles.join(' | ')} |`,
-    `| --- | --- | ${POLICIES.map(() => '---').join(' | ')} |`,
+    `| images | positions of each | rounds | ${titles.join(' | ')} |`,
+    `| --- | --- | --- | ${POLICIES.map(() => '---').join(' | ')} |`,
     ...rows,
   ];
 };

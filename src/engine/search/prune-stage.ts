@@ -192,6 +192,7 @@ async function buildFinal(
       reconstruct,
       refit,
       positions: final.positions,
+      rectifiedRounds: final.rounds,
       seed: config.seed,
       threads: cores,
       activationBytes: finalActivationBytes(),
