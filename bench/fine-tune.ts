@@ -2,7 +2,7 @@
 
 import type { Model } from '../src/engine/onnx/model';
 import { prepare } from '../src/engine/search/prepare';
-import { trainingBatches, tuningOptions, withHints } from '../src/engine/search/recover';
+import { recoveryOptions, trainingBatches } from '../src/engine/search/recover';
 import type { RunContext } from '../src/engine/search/run-context';
 import { fitModel } from '../src/engine/training/fit';
 import type { Config } from '../src/protocol/config';
@@ -18,9 +18,9 @@ export async function fineTuned(model: Model, config: Config, dataFolder: string
   const prepared = await prepare(config, { folder: '.', dataFolder });
   const context = { config, prepared, recorder: { update: () => {}, warning: note }, threads: threadFiles } as unknown as RunContext;
   const source = trainingBatches(context, 'recovery')!;
-  const { epochs, learningRate } = config.recovery;
+  const { epochs } = config.recovery;
   try {
-    const { model: tuned } = await fitModel(model, source, withHints(context, tuningOptions(context, epochs, learningRate)));
+    const { model: tuned } = await fitModel(model, source, recoveryOptions(context));
     return { model: tuned, steps: epochs * source.batchesPerEpoch };
   } finally {
     await source.close();

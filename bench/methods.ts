@@ -42,6 +42,8 @@ interface Net {
   readonly fewImages?: ConfigInput['pruning'];
   /** Training images that methods train their candidates on, unless all are asked for; absent: all. */
   readonly fewTrainingImages?: number;
+  /** What `lottery-mdp` is to delete: whole rows cannot go as far as single weights, and an episode has as many scorings as steps. */
+  readonly rows: { readonly sparsity: number; readonly steps: number };
 }
 
 function nets(data: string, work: string): Net[] {
@@ -62,6 +64,7 @@ function nets(data: string, work: string): Net[] {
       methods: all,
       // An epoch of the whole network on all 50,000 takes a core a quarter of an hour, and some methods train for five.
       fewTrainingImages: 10_000,
+      rows: { sparsity: 0.5, steps: 8 },
     },
     {
       name: 'lenet5',
@@ -70,6 +73,7 @@ function nets(data: string, work: string): Net[] {
       scorings: 40,
       quickScorings: 24,
       methods: all,
+      rows: { sparsity: 0.75, steps: 8 },
     },
     {
       name: 'resnet56',
@@ -78,6 +82,7 @@ function nets(data: string, work: string): Net[] {
       scorings: 24,
       quickScorings: 0,
       methods: FEW,
+      rows: { sparsity: 0.5, steps: 8 },
       // What is expected of it is expected of a whole run's last reconstruction.
       // One round of the fit to what a ReLU lets through: its cells are from before there were more.
       fewImages: { calibrationImages: FEW_IMAGES.calibrationImages, final: { rounds: 1 } },
@@ -103,7 +108,7 @@ export async function run(args: BenchArguments): Promise<void> {
     if (scorings === 0 || (wanted && !wanted.includes(net.name))) continue;
     const names = args.options['methods']?.split(',') ?? (quick ? net.methods.filter((m) => QUICK.includes(m)) : net.methods);
     const cells: KeptCell[] = [];
-    for (const part of ['widths', 'codes', 'others'] as const) {
+    for (const part of ['widths', 'codes', 'rows', 'others'] as const) {
       const own = names.filter((name) => partOf(name) === part);
       const trained = part !== 'widths' && fewImages ? net.fewTrainingImages : undefined;
       const config: ConfigInput = {
@@ -111,6 +116,7 @@ export async function run(args: BenchArguments): Promise<void> {
         ...(trained !== undefined && { data: { ...net.config.data, splits: { train: { set: 'train', count: trained } } } }),
         pruning: { ...net.config.pruning, ...(fewImages && (net.fewImages ?? FEW_IMAGES)) },
         ...(part === 'widths' && { reward: 'accuracy' }),
+        ...(part === 'rows' && { method: { name: 'lottery-mdp', options: net.rows } }),
         stages: { prune: true, quantize: false },
         search: { scorings, actors: 2 },
         // Deep Compression is pruning and retraining in turn.
@@ -152,9 +158,9 @@ export async function run(args: BenchArguments): Promise<void> {
   note(`cells in progress and charts: ${out}`);
 }
 
-function partOf(name: string): 'widths' | 'codes' | 'others' {
+function partOf(name: string): 'widths' | 'codes' | 'rows' | 'others' {
   const space = methods.find((m) => m.name === name)?.space ?? 'widths';
-  return space === 'widths' || space === 'codes' ? space : 'others';
+  return space === 'widths' || space === 'codes' || space === 'rows' ? space : 'others';
 }
 
 function show(args: BenchArguments, net: string, r: CellResult | CellFailure): void {

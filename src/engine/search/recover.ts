@@ -84,6 +84,12 @@ export function withHints({ config, prepared }: RunContext, options: FitOptions)
   return hints > 0 ? { ...options, teachers: [prepared.model], hints } : options;
 }
 
+/** Options of the recovery after pruning: hints, and the mean of the last steps' weights. */
+export function recoveryOptions(context: RunContext): FitOptions {
+  const { epochs, learningRate, averaging } = context.config.recovery;
+  return { ...withHints(context, tuningOptions(context, epochs, learningRate)), averaging };
+}
+
 /**
  * Checkpoints of a fine-tuning after every epoch, in `checkpoint/<phase>.bin`: a killed run repeats at most one epoch. Where the network
  * draws random numbers as it trains there are none (see `FitOptions.onCheckpoint`), and the phase is repeated from its beginning.
@@ -114,7 +120,7 @@ export async function recover(context: RunContext, model: Model): Promise<Recove
   if (!source || config.recovery.epochs === 0) return { model, before, after: before };
   try {
     const result = await fitModel(model, source, {
-      ...withHints(context, tuningOptions(context, config.recovery.epochs, config.recovery.learningRate)),
+      ...recoveryOptions(context),
       ...epochCheckpoints(context, 'recovery'),
       ...(findMethod(config.method.name).space === 'weights' && { masks: heldZeros(model) }),
     });

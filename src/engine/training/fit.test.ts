@@ -178,6 +178,38 @@ test('a training that goes on from any epoch’s checkpoint ends with the very s
   }
 });
 
+test('with averaging the result is the mean over the last steps, also of a training that goes on from a checkpoint', async () => {
+  const seen: Map<string, Float32Array>[] = [];
+  const states: FitState[] = [];
+  const averaged = { ...options, epochs: 3, averaging: 0.5 };
+  const { model } = await fitModel(twoLayers(3, 8, 2), source(4), {
+    ...averaged,
+    onStep: (trainer) => seen.push(new Map([...trainer.values()].map(([name, values]) => [name, values.slice()]))),
+    onCheckpoint: (state) => void states.push(state),
+  });
+  const last = seen.slice(6);
+  expect(last).toHaveLength(6);
+  for (const [name, values] of last[0]) {
+    const mean = Array.from(values, (_, i) => last.reduce((sum, step) => sum + step.get(name)![i], 0) / last.length);
+    model.graph.initializers
+      .get(name)!
+      .floats()
+      .forEach((v, i) => {
+        expect(v).toBeCloseTo(mean[i], 6);
+      });
+  }
+  // In the middle of the second epoch averaging begins.
+  for (const state of states.slice(0, 2)) {
+    const resumed = await fitModel(twoLayers(3, 8, 2), source(4), { ...averaged, resumeFrom: deserialize(serialize(state)) });
+    expect(modelBytes(resumed.model)).toEqual(modelBytes(model));
+  }
+  const alone = await fitModel(twoLayers(3, 8, 2), source(4), { ...averaged, averaging: 0 });
+  const end = seen.at(-1)!;
+  for (const [name, values] of end) expect(alone.model.graph.initializers.get(name)!.floats()).toEqual(values);
+  await expect(fitModel(twoLayers(3, 8, 2), source(4), { ...averaged, averaging: 1.5 })).rejects.toThrow('[0, 1]');
+  await expect(fitModel(twoLayers(3, 8, 2), source(4), { ...averaged, validate: async () => 1 })).rejects.toThrow('validated');
+});
+
 test('scales of quantisers are part of a checkpoint', async () => {
   const model = twoLayers(3, 8, 2);
   const layers = quantizeLayers(model, Object.fromEntries(quantizableLayers(model).map((l) => [l.name, 3])));

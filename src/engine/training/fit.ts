@@ -8,6 +8,7 @@ import { ofValues } from './losses';
 import { type LearningRate, type LearningRateOptions, learningRate } from './schedule';
 import { Teacher } from './teacher';
 import { Trainer, type TrainerOptions, type TrainerState, TrainingDiverged } from './trainer';
+import { WeightMean, type WeightMeanState } from './weight-mean';
 
 /** Where batches come from; each epoch may draw and augment them anew. */
 export interface BatchSource {
@@ -46,6 +47,8 @@ export interface FitState {
   readonly history: readonly EpochRecord[];
   /** Where epochs are validated: the best so far, its model as file bytes. */
   readonly best?: { readonly model: Uint8Array; readonly epoch: number; readonly validation: number };
+  /** Where weights are averaged, and the last steps have begun: their mean so far. */
+  readonly mean?: WeightMeanState;
   /** How often training had begun anew by then (see `FitOptions.onDiverged`); absent: never. */
   readonly restarts?: number;
 }
@@ -57,6 +60,8 @@ export interface FitOptions extends TrainerOptions {
   readonly teachers?: readonly Model[];
   /** Weight of what the first teacher's inner values add to the loss (see `hints.ts`); default 0. Nothing where no value is comparable. */
   readonly hints?: number;
+  /** Share of the steps, the last ones, whose weights and running statistics are averaged for the result, in [0, 1]; default 0: the last step's. */
+  readonly averaging?: number;
   /** Called after every step. */
   readonly onProgress?: (progress: FitProgress) => void;
   readonly signal?: AbortSignal;
@@ -84,7 +89,7 @@ export interface FitOptions extends TrainerOptions {
 }
 
 export interface FitResult {
-  /** Weights of the best epoch by validation, else of the last. Not quantised. */
+  /** Weights of the best epoch by validation, else of the last or their mean over the last steps. Not quantised. */
   readonly model: Model;
   readonly history: readonly EpochRecord[];
   /** Index into `history` of the epoch that `model` is of. */
@@ -114,6 +119,9 @@ export async function fitModel(model: Model, source: BatchSource, options: FitOp
 async function fitOnce(model: Model, source: BatchSource, options: FitOptions, restarts: number): Promise<FitResult> {
   const { epochs, signal } = options;
   if (!(Number.isInteger(epochs) && epochs > 0)) throw new RangeError(`epochs must be a whole number above 0, not ${epochs}`);
+  const { averaging = 0 } = options;
+  if (!(averaging >= 0 && averaging <= 1)) throw new RangeError(`the share of averaged steps must be in [0, 1], not ${averaging}`);
+  if (averaging > 0 && options.validate) throw new RangeError('epochs that are validated are not averaged');
   signal?.throwIfAborted();
   const rate = typeof options.learningRate === 'function' ? options.learningRate : learningRate(options.learningRate);
   // A value that gets noise is not held to the original's.
@@ -140,6 +148,7 @@ async function fitOnce(model: Model, source: BatchSource, options: FitOptions, r
     const history: EpochRecord[] = [...(resumeFrom?.history ?? [])];
     let best = resumeFrom?.best && { ...resumeFrom.best, model: parseModel(resumeFrom.best.model) };
     const steps = epochs * source.batchesPerEpoch;
+    const mean = new WeightMean(resumeFrom?.mean);
     const started = performance.now();
     const skipped = before * source.batchesPerEpoch;
     let made = 0;
@@ -165,6 +174,7 @@ async function fitOnce(model: Model, source: BatchSource, options: FitOptions, r
         count++;
         made++;
         options.onStep?.(trainer, epoch);
+        if (skipped + made > (1 - averaging) * steps) mean.add(trainer.values());
         options.onProgress?.({
           epoch,
           epochs,
@@ -197,11 +207,12 @@ async function fitOnce(model: Model, source: BatchSource, options: FitOptions, r
           trainer: trainer.state(),
           history: [...history],
           best: best && { ...best, model: modelBytes(best.model) },
+          ...(averaging > 0 && { mean: mean.state() }),
           ...(restarts > 0 && { restarts }),
         });
       }
     }
-    return { model: best?.model ?? trainer.model(), history, bestEpoch: best?.epoch ?? epochs - 1 };
+    return { model: best?.model ?? mean.in(trainer.model()), history, bestEpoch: best?.epoch ?? epochs - 1 };
   } finally {
     await trainer.dispose();
     await teacher?.dispose();

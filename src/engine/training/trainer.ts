@@ -209,6 +209,12 @@ export class Trainer {
     return value;
   }
 
+  /** Present weights and running statistics by name. Not quantised; overwritten by the step after next. */
+  values(): Map<string, Float32Array> {
+    const { weights, statistics } = this.buffers[this.current];
+    return new Map([...weights, ...statistics]);
+  }
+
   /** True where the graph draws random numbers at each step, whose generator is not part of `state`. */
   get draws(): boolean {
     return this.graph.model.graph.nodes.some((n) => n.opType.startsWith('Random'));

@@ -31,6 +31,9 @@ export const recoverySchema = z
       })
       .prefault({})
       .describe('Knowledge distillation from the original model.'),
+    averaging: share
+      .default(0.25)
+      .describe("Share of the steps, the last ones, whose weights are averaged for the result; 0 for the last step's weights."),
     labelSmoothing,
   })
   .describe('Fine-tuning of the compressed network.');
