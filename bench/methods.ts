@@ -196,6 +196,9 @@ function section(
   const images = [
     ...(fewImages && net.fewImages ? [` Chosen networks are reconstructed on ${final.calibrationImages} images.`] : []),
     ...(fewImages && net.fewTrainingImages ? [` Methods that train do so on ${net.fewTrainingImages} images.`] : []),
+    ...(results.some((r) => r.method === 'lottery-mdp')
+      ? [` \`lottery-mdp\` deletes whole rows, ${100 * net.rows.sparsity} % of the weights in ${net.rows.steps} steps.`]
+      : []),
   ];
   return [
     `## ${net.title}`,
