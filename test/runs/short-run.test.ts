@@ -175,6 +175,21 @@ test('the last reconstruction says how long it takes yet; stopped in it, a run e
   expect(outcomeOf(path)).toEqual(outcomeOf(first.folder));
 });
 
+test('the last reconstruction is taken where it scores worse by less than the margin, and not beyond', async () => {
+  // More images at one place of each: the last reconstruction knows less than the search's.
+  const poor = (margin: number): ConfigInput['pruning'] => ({
+    calibrationImages: 40,
+    positions: 20,
+    final: { calibrationImages: 41, positions: 1, margin },
+  });
+  const change = { method: 'uniform', stages: { prune: true, quantize: false }, recovery: { epochs: 0 } } satisfies Partial<ConfigInput>;
+  const built = async (name: string, pruning: ConfigInput['pruning']): Promise<string> =>
+    fileHash(join((await run(name, { ...change, pruning })).folder, 'best', 'pruned-untrained.onnx'));
+  const quick = await built('quick', { calibrationImages: 40, positions: 20, final: { calibrationImages: 40 } });
+  expect(await built('strict', poor(0))).toBe(quick);
+  expect(await built('lenient', poor(1))).not.toBe(quick);
+}, 60_000);
+
 test('stopped in fine-tuning: at most one epoch is repeated', async () => {
   const controller = new AbortController();
   let tuning = 0;

@@ -45,7 +45,7 @@ export interface SequentialPrunerOptions {
   readonly reconstruct?: boolean;
   /** Rebuild the layers on the way as well, whose inputs carry the errors of others. Default true. */
   readonly refit?: boolean;
-  /** Rounds of the fit that ignores what a ReLU cuts off. Default 3 where there are `MANY_IMAGES`, else 1. */
+  /** Rounds of the fit that ignores what a ReLU cuts off. Default 1: with more, networks gain or lose a little (`bench -- studies --only calibration`). */
   readonly rectifiedRounds?: number;
   /** Positions sampled in each image's output map. Default 10. */
   readonly positions?: number;
@@ -72,14 +72,6 @@ export const ACTIVATION_BYTES = 192 * 2 ** 20;
 const PRIOR_IMAGES = 30;
 /** With fewer than a hundred images a larger share would hardly let the layer take over what its pruned channels did. */
 const LARGEST_RIDGE = 0.3;
-
-/**
- * From so many images on, further rounds of the fit to what a ReLU lets through find more that holds for other images; with few they follow
- * those there are (`bench -- studies --only calibration`).
- */
-export const MANY_IMAGES = 4000;
-
-const roundsFor = (images: number): number => (images >= MANY_IMAGES ? 3 : 1);
 
 const ridgeFor = (images: number): number => Math.max(DEFAULT_RIDGE, Math.min(LARGEST_RIDGE, PRIOR_IMAGES / images));
 
@@ -317,7 +309,7 @@ export class SequentialPruner {
         : await solveLayer(this.engine, sample, columns, {
             ridge: this.options.ridge ?? ridgeFor(this.calibration.count),
             prior,
-            rounds: layer.rectified ? (this.options.rectifiedRounds ?? roundsFor(this.calibration.count)) : 0,
+            rounds: layer.rectified ? (this.options.rectifiedRounds ?? 1) : 0,
           });
     work.write(writeSolution(layer, work.tensors, solution, map, now, outputs), layer.index);
     rebuilt.push({ layer: layer.name, error: solution.error });

@@ -168,7 +168,10 @@ async function rolloutMasking(config: Config, prepared: Prepared): Promise<Rollo
   return { settings, batches, learningRate: config.recovery.learningRate, originalMacs: prepared.costs.macs, seed: config.seed };
 }
 
-/** The chosen policy reconstructed on more samples; the quick form where that scores worse on the search samples. */
+/**
+ * The chosen policy reconstructed on more samples; the quick form where that scores worse on the search samples by more than a margin. The
+ * quick form is the best of many by this very score, so part of its lead is luck.
+ */
 async function buildFinal(
   { config, prepared, recorder, cores, signal }: RunContext,
   decisions: readonly WidthDecision[],
@@ -192,7 +195,6 @@ async function buildFinal(
       reconstruct,
       refit,
       positions: final.positions,
-      rectifiedRounds: final.rounds,
       seed: config.seed,
       threads: cores,
       activationBytes: finalActivationBytes(),
@@ -205,7 +207,7 @@ async function buildFinal(
       await accuracyOf(parseModel(model!), search, { threads: cores, signal }),
       await accuracyOf(parseModel(quick), search, { threads: cores, signal }),
     ];
-    return careful >= fast ? model! : quick;
+    return careful >= fast - final.margin ? model! : quick;
   } finally {
     await actor.dispose();
   }

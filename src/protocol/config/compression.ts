@@ -56,10 +56,10 @@ export const pruningSchema = z
           .default(8000)
           .describe('Images that the chosen policy is reconstructed on; fewer where they would take more than 512 MB.'),
         positions: wholeAtLeast(1).default(10).describe('Places sampled in each of them.'),
-        rounds: wholeAtLeast(0)
-          .optional()
+        margin: share
+          .default(0.01)
           .describe(
-            'Rounds in which layers before a ReLU are fitted once more to what it lets through; without it, 3 from 4,000 images on and else 1.',
+            'It is taken unless it scores more than this below the form that was scored in the search, which was picked for its score there and so does worse elsewhere.',
           ),
       })
       .prefault({})
