@@ -26,7 +26,6 @@ const SAMPLES: ReadonlyArray<readonly [images: number, positions: number, rounds
   [2000, 25, 1],
   [8000, 10, 1],
   [8000, 10, 3],
-  [20000, 10, 3],
 ];
 
 export const calibrationStudy: Study = async ({ data }) => {
