@@ -41,6 +41,7 @@ export interface ActorSetup {
     readonly scores?: ReadonlyMap<string, Float64Array>;
     readonly refit?: boolean;
     readonly positions: number;
+    /** See `SequentialPrunerOptions`. */
     readonly rectifiedRounds?: number;
     readonly seed: number;
     /** More than one where the actor works alone. Default 1. */
