@@ -45,7 +45,7 @@ export interface SequentialPrunerOptions {
   readonly reconstruct?: boolean;
   /** Rebuild the layers on the way as well, whose inputs carry the errors of others. Default true. */
   readonly refit?: boolean;
-  /** Rounds of the fit that ignores what a ReLU cuts off. Default 1: with more, networks gain or lose a little (`bench -- studies --only calibration`). */
+  /** Rounds of the fit that ignores what a ReLU cuts off. Default 1; what more of them bring is in `bench -- studies --only calibration`. */
   readonly rectifiedRounds?: number;
   /** Positions sampled in each image's output map. Default 10. */
   readonly positions?: number;
