@@ -28,7 +28,10 @@ const QUICK = [...FEW, 'two-stage-ppo', 'evolutionary', 'l1'];
 
 /** Options that say where things are, not what is measured. */
 const PLACES: ReadonlySet<string> = new Set(['data', 'out', 'docs', 'json', 'kept', 'kept-only', 'fresh']);
-/** Reconstruction takes most of a cell's time where there are few scorings. */
+/**
+ * Reconstruction takes most of a cell's time where there are few scorings. Cells that are kept are from before the margin: the form of the
+ * search stays wherever it scores higher, which a run no longer does.
+ */
 const FEW_IMAGES = { calibrationImages: 500, final: { calibrationImages: 2000, margin: 0 } };
 
 interface Net {
@@ -42,8 +45,8 @@ interface Net {
   readonly fewImages?: ConfigInput['pruning'];
   /** Training images that methods train their candidates on, unless all are asked for; absent: all. */
   readonly fewTrainingImages?: number;
-  /** What `lottery-mdp` is to delete: whole rows cannot go as far as single weights, and an episode has as many scorings as steps. */
-  readonly rows: { readonly sparsity: number; readonly steps: number };
+  /** What `lottery-mdp` is to delete: whole rows cannot go as far as single weights, and an episode has as many scorings as steps. Absent: the method's defaults. */
+  readonly rows?: { readonly sparsity: number; readonly steps: number };
 }
 
 function nets(data: string, work: string): Net[] {
@@ -82,7 +85,6 @@ function nets(data: string, work: string): Net[] {
       scorings: 24,
       quickScorings: 0,
       methods: FEW,
-      rows: { sparsity: 0.5, steps: 8 },
       // What is expected of it is expected of a whole run's last reconstruction.
       fewImages: { calibrationImages: FEW_IMAGES.calibrationImages, final: { margin: 0 } },
     },
@@ -115,7 +117,7 @@ export async function run(args: BenchArguments): Promise<void> {
         ...(trained !== undefined && { data: { ...net.config.data, splits: { train: { set: 'train', count: trained } } } }),
         pruning: { ...net.config.pruning, ...(fewImages && (net.fewImages ?? FEW_IMAGES)) },
         ...(part === 'widths' && { reward: 'accuracy' }),
-        ...(part === 'rows' && { method: { name: 'lottery-mdp', options: net.rows } }),
+        ...(part === 'rows' && net.rows && { method: { name: 'lottery-mdp', options: net.rows } }),
         stages: { prune: true, quantize: false },
         search: { scorings, actors: 2 },
         // Deep Compression is pruning and retraining in turn.
@@ -195,7 +197,7 @@ function section(
   const images = [
     ...(fewImages && net.fewImages ? [` Chosen networks are reconstructed on ${final.calibrationImages} images.`] : []),
     ...(fewImages && net.fewTrainingImages ? [` Methods that train do so on ${net.fewTrainingImages} images.`] : []),
-    ...(results.some((r) => r.method === 'lottery-mdp')
+    ...(net.rows && results.some((r) => r.method === 'lottery-mdp')
       ? [` \`lottery-mdp\` deletes whole rows, ${100 * net.rows.sparsity} % of the weights in ${net.rows.steps} steps.`]
       : []),
   ];
@@ -231,7 +233,7 @@ function page(
   return [
     '# Methods compared',
     '',
-    `Written by \`npm run bench -- methods --data DIR${flags.join('')}\`${quick ? ', a subset of methods, seeds and scorings' : ''}${fewImages ? `; layers reconstructed on ${FEW_IMAGES.calibrationImages} images, those of the chosen networks on ${FEW_IMAGES.final.calibrationImages}` : ''}. Every method gets the same number of candidate scorings (partial policies included) on the same samples; nothing is trained after the search. Median over seeds, lowest and highest in brackets; MACs and parameters count what is not zero. "Goal met": in how many seeds; those that met it come first. "Better than": in how many seeds it met the goal and was more accurate with the same seed, or the other missed the goal. Methods with training steps train their candidates before they score them, which the others do not.`,
+    `Written by \`npm run bench -- methods --data DIR${flags.join('')}\`${quick ? ', a subset of methods, seeds and scorings' : ''}${fewImages ? `; layers reconstructed on ${FEW_IMAGES.calibrationImages} images, those of the chosen networks on ${FEW_IMAGES.final.calibrationImages}, where that scores no lower on the search's samples (\`pruning.final.margin\` 0)` : ''}. Every method gets the same number of candidate scorings (partial policies included) on the same samples; nothing is trained after the search. Median over seeds, lowest and highest in brackets; MACs and parameters count what is not zero. "Goal met": in how many seeds; those that met it come first. "Better than": in how many seeds it met the goal and was more accurate with the same seed, or the other missed the goal. Methods with training steps train their candidates before they score them, which the others do not.`,
     '',
     ...sections,
     ...(cells.length > 0

@@ -31,5 +31,5 @@ test('rules that give one network are no search; other seeds are no difference i
 test('a search that scores partial policies says how many whole ones it tried', () => {
   expect(
     findings([cell('dense', 1, 0.9, 4, 40), cell('dense', 2, 0.9, 5, 40), cell('dense', 3, 0.9, 5, 40), cell('whole', 1, 0.8, 40)]),
-  ).toEqual(['`dense` scores after every step, partial policies too: 5 of its 40 scorings were whole policies.']);
+  ).toEqual(['`dense` scores after every step, partial policies too; whole policies among its 40 scorings: 5.']);
 });

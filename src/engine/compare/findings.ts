@@ -36,7 +36,7 @@ function partial(results: readonly CellResult[]): string[] {
     const scorings = spread(own.map((r) => r.scorings)).median;
     const whole = spread(own.map((r) => r.completePolicies)).median;
     return 2 * whole < scorings
-      ? [`${listed([method])} scores after every step, partial policies too: ${whole} of its ${scorings} scorings were whole policies.`]
+      ? [`${listed([method])} scores after every step, partial policies too; whole policies among its ${scorings} scorings: ${whole}.`]
       : [];
   });
 }

@@ -148,7 +148,7 @@ async function fitOnce(model: Model, source: BatchSource, options: FitOptions, r
     const history: EpochRecord[] = [...(resumeFrom?.history ?? [])];
     let best = resumeFrom?.best && { ...resumeFrom.best, model: parseModel(resumeFrom.best.model) };
     const steps = epochs * source.batchesPerEpoch;
-    const mean = new WeightMean(resumeFrom?.mean);
+    const mean = averaging > 0 ? new WeightMean(resumeFrom?.mean) : undefined;
     const started = performance.now();
     const skipped = before * source.batchesPerEpoch;
     let made = 0;
@@ -174,7 +174,7 @@ async function fitOnce(model: Model, source: BatchSource, options: FitOptions, r
         count++;
         made++;
         options.onStep?.(trainer, epoch);
-        if (skipped + made > (1 - averaging) * steps) mean.add(trainer.values());
+        if (skipped + made > (1 - averaging) * steps) mean?.add(trainer.values());
         options.onProgress?.({
           epoch,
           epochs,
@@ -207,12 +207,12 @@ async function fitOnce(model: Model, source: BatchSource, options: FitOptions, r
           trainer: trainer.state(),
           history: [...history],
           best: best && { ...best, model: modelBytes(best.model) },
-          ...(averaging > 0 && { mean: mean.state() }),
+          ...(mean && { mean: mean.state() }),
           ...(restarts > 0 && { restarts }),
         });
       }
     }
-    return { model: best?.model ?? mean.in(trainer.model()), history, bestEpoch: best?.epoch ?? epochs - 1 };
+    return { model: best?.model ?? mean?.in(trainer.model()) ?? trainer.model(), history, bestEpoch: best?.epoch ?? epochs - 1 };
   } finally {
     await trainer.dispose();
     await teacher?.dispose();

@@ -34,7 +34,7 @@ export class WeightMean {
     }
   }
 
-  /** The model with the means in place of its tensors of these names; the same model where nothing was added. */
+  /** The model with the means in place of its tensors of these names. */
   in(model: Model): Model {
     const initializers = new Map(model.graph.initializers);
     for (const [name, mean] of this.means) {

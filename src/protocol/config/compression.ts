@@ -59,7 +59,7 @@ export const pruningSchema = z
         margin: share
           .default(0.01)
           .describe(
-            'It is taken unless it scores more than this below the form that was scored in the search, which was picked for its score there and so does worse elsewhere.',
+            'The network built so is taken unless its accuracy on the search samples is more than this below that of the one the search scored, which was picked for its score: part of its lead is luck.',
           ),
       })
       .prefault({})
