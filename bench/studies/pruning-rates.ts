@@ -16,7 +16,7 @@ export const policyStudy: Study = async ({ network, data, args }) => {
   const episodes = Number(args.options['episodes'] ?? 40);
   const folder = mkdtempSync(join(tmpdir(), 'espalier-study-'));
   const lines = [
-    `${about} Channels by backward elimination with reconstruction, widths in steps of 8 where a layer has 16 or more, so that there are few policies to choose from; ${episodes} episodes scored on 1,000 images of the training set that the network has not seen; recovery of one`,
+    `${about} Channels one by one, by backward elimination with reconstruction; ${episodes} episodes scored on 1,000 images of the training set that the network has not seen; recovery of one`,
     `epoch. Figures are of ${prepared.data.report.count.toLocaleString('en')} test images. *Untrained* is what the search found, *recovered* the file that was written.`,
     '',
     '| pruned | method | untrained | recovered | multiply-accumulates | parameters |',
@@ -32,7 +32,8 @@ export const policyStudy: Study = async ({ network, data, args }) => {
             goal: { flops },
             stages: { prune: true, quantize: false },
             search: { episodes, images: 1000, actors: 2 },
-            pruning: { final: { calibrationImages: 1000 } },
+            // In steps of 8, layers of 16 and 32 filters leave hardly anything to choose.
+            pruning: { widthMultiple: 1, final: { calibrationImages: 1000 } },
             recovery: { epochs: 1, learningRate: 0.01 },
             seed: 1,
           }),

@@ -40,6 +40,8 @@ export interface Latency {
   readonly low: number;
   readonly high: number;
   readonly runs: number;
+  /** Threads of these runs; absent in runs of before this was told. */
+  readonly threads?: number;
 }
 
 /** The model before compression: what a candidate is compared with. */
@@ -101,6 +103,7 @@ export const latencySchema: z.ZodType<Latency> = z.object({
   low: count,
   high: count,
   runs: z.int().min(1),
+  threads: z.int().min(1).optional(),
 });
 
 export const originalFiguresSchema: z.ZodType<OriginalFigures> = z.object({

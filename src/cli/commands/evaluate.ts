@@ -36,7 +36,7 @@ export async function evaluate(path: string, options: ConfigOptions & { json?: b
     const latency: Latency[] = [];
     for (const batch of [1, 32]) {
       signal.throwIfAborted();
-      const [measured] = await measureLatency([bytes], report, batch, { threads });
+      const [measured] = await measureLatency([bytes], report, batch, { cores: threads });
       if (measured) latency.push(measured);
     }
     return { prepared, accuracy, latency, sizes };
@@ -66,10 +66,13 @@ export async function evaluate(path: string, options: ConfigOptions & { json?: b
     ['multiply-accumulates, effective', formatCount(cost.effectiveMacs)],
     ['file', formatBytes(figures.cost.fileBytes)],
     ['file, brotli', formatBytes(figures.cost.brotliBytes)],
-    ...latency.map((l) => [`ms at batch ${l.batch}`, `${formatMilliseconds(l)}, median and middle half of ${l.runs} runs`]),
+    ...latency.map((l) => [
+      `ms at batch ${l.batch}`,
+      `${formatMilliseconds(l)}, median and middle half of ${l.runs} runs, ${l.threads === 1 ? 'one thread' : `${l.threads} threads`}`,
+    ]),
   ];
   for (const note of [...notes, ...prepared.notes]) process.stderr.write(`note: ${note}\n`);
   process.stdout.write(
-    `${prepared.modelPath}\n${tableText(rows)}\n${figures.machine.cpu}, ${threads} threads, ${figures.machine.onnxruntime}\n`,
+    `${prepared.modelPath}\n${tableText(rows)}\n${figures.machine.cpu}, at most ${threads} threads, ${figures.machine.onnxruntime}\n`,
   );
 }

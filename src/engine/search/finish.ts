@@ -135,7 +135,7 @@ async function writeSourceFormat({ prepared, folder, recorder }: RunContext, mod
 /** True where the first file runs faster at batch 1, measured side by side. */
 async function isFaster({ prepared, cores }: RunContext, path: string, than: string): Promise<boolean> {
   const [a, b] = await measureLatency([readFileSync(path), readFileSync(than)], prepared.data.report, 1, {
-    threads: cores,
+    cores,
     rounds: 31,
   });
   return a !== undefined && b !== undefined && a.median < b.median;
@@ -156,7 +156,7 @@ async function measurePair(context: RunContext, original: string, compressed: st
       files.map((f) => readFileSync(f)),
       report,
       batch,
-      { threads: cores },
+      { cores },
     );
     measured.forEach((m, i) => {
       if (m) latency[i].push(m);

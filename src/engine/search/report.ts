@@ -61,7 +61,7 @@ function reportText(context: RunContext, result: FinalResult, facts: ReportFacts
     '|---|---|---|',
     ...comparisonRows(result).map((r) => `| ${r.join(' | ')} |`),
     '',
-    `Times: median (middle half) of interleaved runs, ${machine.cpu}, ${machine.cores} cores; ${result.arithmetic}.`,
+    `Times: median (middle half) of interleaved runs, with one thread or on all cores, whichever is quicker; ${machine.cpu}, ${machine.cores} cores; ${result.arithmetic}.`,
     '',
     '## What was chosen',
     '',
