@@ -81,7 +81,13 @@ export function comparison(run: RunSnapshot, candidate: Candidate | undefined, t
     timed.push(after.runs);
     rows.push({
       name: t('time, batch {0}', after.batch),
-      title: t('median of {0} runs; middle half {1} to {2}', after.runs, milliseconds(after.low), milliseconds(after.high)),
+      title: t(
+        'median of {0} runs{1}; middle half {2} to {3}',
+        after.runs,
+        threadsText(after.threads),
+        milliseconds(after.low),
+        milliseconds(after.high),
+      ),
       before: before ? milliseconds(before.median) : '',
       after: milliseconds(after.median),
       change: before ? t('{0} faster', `×${(before.median / after.median).toFixed(1)}`) : '',
@@ -110,3 +116,7 @@ export function comparison(run: RunSnapshot, candidate: Candidate | undefined, t
       ${timed.length > 0 ? t('Times: median of {0} runs{1}.', Math.min(...timed), cpu ? t(' on {0}', cpu) : '') : nothing}
       ${b.brotliBytes === undefined ? t('Sizes are computed.') : t('Sizes are computed, files on disk measured.')}</p>`;
 }
+
+/** The quicker of one thread and all cores is what a file's time tells of. Empty for runs of before this was told. */
+const threadsText = (threads: number | undefined): string =>
+  threads === undefined ? '' : threads === 1 ? t(' with one thread') : t(' with {0} threads', threads);
