@@ -238,7 +238,7 @@ function page(
     ...sections,
     ...(cells.length > 0
       ? [
-          `${cells.length} cells, measured from ${dates[0]} to ${dates.at(-1)} on ${[...new Set(cells.map((c) => c.machine))].join('; ')}. Times are of machines that had other work as well.`,
+          `${cells.length} cells, measured from ${dates[0]} to ${dates.at(-1)} on ${[...new Set(cells.map((c) => c.machine))].join('; ')}. Times are of machines that had other work as well${dates[0] <= '2026-11-30' ? ', those until 2026-11-30 on all cores where one thread can be quicker at batch 1' : ''}.`,
           '',
         ]
       : []),

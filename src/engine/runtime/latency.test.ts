@@ -47,6 +47,14 @@ test('each model is measured with one thread and with all cores, and its quicker
   expect([small?.runs, large?.runs]).toEqual([15, 5]);
 });
 
+test('a number of threads that takes twice as long at first is given up', async () => {
+  runsTake({ 2: { 1: 900, 16: 100 } });
+  const before = now;
+  expect(await measureLatency([LARGE], [1], 1, { cores: 16, rounds: 5 })).toMatchObject([{ median: 100, threads: 16 }]);
+  // With one thread a run to warm up and one to see; with sixteen those and five rounds.
+  expect(now - before).toBe(2 * 900 + 7 * 100);
+});
+
 test('so many threads and no others, where they are asked for', async () => {
   runsTake({ 1: { 4: 3 } });
   expect(await measureLatency([SMALL], [1], 8, { threads: 4 })).toMatchObject([{ batch: 8, median: 3, threads: 4 }]);
