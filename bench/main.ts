@@ -19,6 +19,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(args: BenchArguments)
   ablation: () => import('./ablation'),
   cacp: () => import('./cacp'),
   sensitivity: () => import('./sensitivity'),
+  widths: () => import('./widths'),
   'mobilenet-v2': () => import('./mobilenet-v2'),
 };
 

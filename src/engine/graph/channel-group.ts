@@ -93,5 +93,8 @@ export interface FrozenReason {
   readonly reason: string;
 }
 
-/** The default multiple of a group of `channels`: onnxruntime's blocked layout pays off only in steps of 8. */
+/**
+ * The default multiple of a group of `channels`: onnxruntime's blocked layout pays off in steps of its block, which is of 8 channels or, on
+ * machines with AVX-512, of 16 (`bench -- widths`).
+ */
 export const defaultMultiple = (channels: number): number => (channels >= 16 ? 8 : 1);

@@ -10,7 +10,6 @@ import type { Config } from '../../protocol/config';
 import type { Sensitivity } from '../../protocol/layer-graph';
 import { UserError } from '../errors';
 import type { ChannelGroup } from '../graph/channel-group';
-import { defaultMultiple } from '../graph/channel-group';
 import { criteria, highestChannels } from '../importance/registry';
 import { SequentialPruner } from '../pruning/prune-sequence';
 import { keptChannels } from '../pruning/round-widths';
@@ -197,7 +196,7 @@ function chosen<T>(all: readonly T[], wanted: readonly string[] | undefined, nam
 }
 
 function plan(group: ChannelGroup, ratios: readonly number[], widthMultiple: number | 'auto'): GroupPlan {
-  const multiple = widthMultiple === 'auto' ? defaultMultiple(group.channels) : widthMultiple;
+  const multiple = widthMultiple === 'auto' ? group.multiple : widthMultiple;
   const points: Array<{ ratio: number; keep: number }> = [];
   for (const ratio of [...ratios].sort((a, b) => a - b)) {
     const keep = keptChannels(group, ratio, { multiple });
