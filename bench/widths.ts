@@ -27,17 +27,15 @@ export async function run(args: BenchArguments): Promise<void> {
       return removeChannels(model, new Map(inner.map((g) => [g.id, gone])), groups);
     });
     const files = [model, ...cut].map((m) => modelBytes(forRuntimes(m)));
-    const times = [await measureLatency(files, [3, 32, 32], 1), await measureLatency(files, [3, 32, 32], 32)];
-    for (const [i, width] of widths.entries()) {
-      const share = (batch: number): number =>
-        (100 * (times[batch][i + 1]?.median ?? Number.NaN)) / (times[batch][0]?.median ?? Number.NaN);
-      printRow(args, {
-        channels,
-        width,
-        flops: (100 * countCosts(cut[i]).macs) / whole,
-        time1: share(0),
-        time32: share(1),
-      });
-    }
+    const single = await shares(files, 1);
+    const many = await shares(files, 32);
+    for (const [i, width] of widths.entries())
+      printRow(args, { channels, width, flops: (100 * countCosts(cut[i]).macs) / whole, time1: single[i], time32: many[i] });
   }
+}
+
+/** Times of all files but the first, in per cent of the first one's. */
+async function shares(files: readonly Uint8Array[], batch: number): Promise<number[]> {
+  const [first, ...others] = (await measureLatency(files, [3, 32, 32], batch)).map((l) => l?.median ?? Number.NaN);
+  return others.map((time) => (100 * time) / first);
 }
