@@ -33,8 +33,8 @@ export interface ChannelGroupData {
   /** Everything else that has one number a channel: biases, batch normalisation, depthwise kernels. */
   readonly parameters: readonly WeightMember[];
   readonly values: readonly ValueMember[];
-  /** Kept widths are rounded to this (see `pruning/round-widths.ts`). */
-  readonly multiple: number;
+  /** What the group may keep where the config names no multiple, in descending order (see `widths.ts`). */
+  readonly widths: readonly number[];
   /** What of the group touches what, in the order of the graph, for people. */
   readonly parts: readonly string[];
   /** Nodes that make layers share channels, such as "Add 'layer1.0.add'". */
@@ -49,7 +49,7 @@ export class ChannelGroup implements ChannelGroupData {
   readonly consumers: readonly WeightMember[];
   readonly parameters: readonly WeightMember[];
   readonly values: readonly ValueMember[];
-  readonly multiple: number;
+  readonly widths: readonly number[];
   readonly parts: readonly string[];
   readonly couplings: readonly string[];
 
@@ -60,7 +60,7 @@ export class ChannelGroup implements ChannelGroupData {
     this.consumers = data.consumers;
     this.parameters = data.parameters;
     this.values = data.values;
-    this.multiple = data.multiple;
+    this.widths = data.widths;
     this.parts = data.parts;
     this.couplings = data.couplings;
   }
@@ -92,9 +92,3 @@ export interface FrozenReason {
   /** A sentence part that names the node: "passes `Einsum` at node 'x', which Espalier does not know". */
   readonly reason: string;
 }
-
-/**
- * The default multiple of a group of `channels`: onnxruntime's blocked layout pays off in steps of its block, which is of 8 channels or, on
- * machines with AVX-512, of 16 (`bench -- widths`).
- */
-export const defaultMultiple = (channels: number): number => (channels >= 16 ? 8 : 1);

@@ -57,7 +57,7 @@ describe('findChannelGroups', () => {
   it('gives the positions of channels in every value', () => {
     const a = group(named('dense'), 'a');
     expect(a.values.find((v) => v.value === 'concat2')).toMatchObject({ axis: 1, length: 14, positions: [[6], [7], [8], [9]] });
-    expect(a.multiple).toBe(1);
+    expect(a.widths).toEqual([4, 3, 2, 1]);
   });
 
   it('freezes what passes an operator that is not known, and says so', () => {
@@ -138,15 +138,21 @@ describe('on real files (needs ESPALIER_DATA)', () => {
 
   it.skipIf(!present('cifar10_resnet20.onnx'))('ResNet-20 has three stream groups and one a block', () => {
     const { groups, frozen } = findChannelGroups(load('cifar10_resnet20.onnx'));
-    expect(groups.map((g) => [g.id, g.channels, g.multiple])).toEqual([
-      ['conv1', 16, 8],
-      ...[0, 1, 2].map((i) => [`layer1.${i}.conv1`, 16, 8]),
-      ['layer2.0.conv1', 32, 8],
-      ['layer2.0.conv2', 16, 8],
-      ...[1, 2].map((i) => [`layer2.${i}.conv1`, 32, 8]),
-      ['layer3.0.conv1', 64, 8],
-      ['layer3.0.conv2', 32, 8],
-      ...[1, 2].map((i) => [`layer3.${i}.conv1`, 64, 8]),
+    const [narrow, medium, wide] = [
+      [16, 12, 8, 4],
+      [32, 16, 8],
+      [64, 48, 32, 16, 8],
+    ];
+    expect(groups.map((g) => [g.id, g.widths])).toEqual([
+      // Streams lie in parts of the widths of the stages behind.
+      ['conv1', [16, 8]],
+      ...[0, 1, 2].map((i) => [`layer1.${i}.conv1`, narrow]),
+      ['layer2.0.conv1', medium],
+      ['layer2.0.conv2', [16, 8]],
+      ...[1, 2].map((i) => [`layer2.${i}.conv1`, medium]),
+      ['layer3.0.conv1', wide],
+      ['layer3.0.conv2', [32, 24, 16, 8]],
+      ...[1, 2].map((i) => [`layer3.${i}.conv1`, wide]),
     ]);
     expect(frozen).toEqual([{ id: 'linear', channels: 10, layers: ['linear'], reason: "is the model output 'logits'" }]);
   });

@@ -1,12 +1,13 @@
 /** Finds which channels of a model must be removed together, by walking the graph once (see `ChannelContext` in ops/operator.ts). */
-import { capturedNames, hasSubgraph, type Model, type Node, opsetOf } from '../onnx/model';
+import { attr, capturedNames, hasSubgraph, type Model, type Node, opsetOf } from '../onnx/model';
 import { LONGEST_AXIS } from '../ops/channel-axes';
 import type { AxisAtoms, ChannelContext, ValueType, WeightRole } from '../ops/operator';
 import { findOperator } from '../ops/registry';
 import { Atoms } from './atoms';
-import { ChannelGroup, defaultMultiple, type FrozenReason, type ValueMember, type WeightMember } from './channel-group';
+import { ChannelGroup, type FrozenReason, type ValueMember, type WeightMember } from './channel-group';
 import { type Inferred, inferTypes } from './infer';
 import { layerNames } from './layer-names';
+import { fastWidths } from './widths';
 
 export interface ChannelGroups {
   /** In the order of their first producers. */
@@ -312,6 +313,16 @@ class GroupFinder {
     return [...new Set(nodes)].sort((a, b) => a - b).map((n) => this.names.get(this.model.graph.nodes[n])!);
   }
 
+  /** True where nothing but convolutions that are not grouped, and what normalises, makes and reads the channels. */
+  private onlyConvolutions(classes: readonly Class[], axes: readonly WeightAxis[]): boolean {
+    const { nodes } = this.model.graph;
+    const fits = (node: Node): boolean =>
+      node.opType === 'BatchNormalization' || (node.opType === 'Conv' && attr.int(node, 'group', 1) === 1);
+    return [...classes[0].weights.keys()].every(
+      (index) => axes[index].atoms.length === classes.length && axes[index].uses.every((use) => fits(nodes[use.node])),
+    );
+  }
+
   private group(
     classes: readonly Class[],
     axes: readonly WeightAxis[],
@@ -366,7 +377,7 @@ class GroupFinder {
       consumers: plain('consumer'),
       parameters: plain('parameter'),
       values,
-      multiple: defaultMultiple(classes.length),
+      widths: fastWidths(classes.length, this.onlyConvolutions(classes, axes)),
       parts: [...parts].sort((a, b) => a[1] - b[1]).map(([text]) => text),
       couplings: coupled.map((n) => `${nodes[n].opType} '${nameOf(n)}'`),
     });

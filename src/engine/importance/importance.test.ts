@@ -33,7 +33,7 @@ function example(withNormalization = true): { group: ChannelGroup; model: Model 
     consumers: [],
     parameters: [member('bias', 0, 3, 'parameter', one), ...(withNormalization ? [member('scale', 0, 3, 'parameter', one)] : [])],
     values: [],
-    multiple: 1,
+    widths: [],
     parts: [],
     couplings: [],
   });

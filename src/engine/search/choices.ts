@@ -7,6 +7,7 @@ import { UserError } from '../errors';
 import type { ChannelGroup } from '../graph/channel-group';
 import type { CostAfter, ModelCosts } from '../graph/costs';
 import type { Layer } from '../graph/layers';
+import { widthsOf } from '../pruning/round-widths';
 import { type Budget, leastCost, nearestWidth, ratioOf, type WidthChoices, type WidthCost } from './budget';
 
 /** Largest share of a group's channels that goes where no override says otherwise. */
@@ -27,10 +28,7 @@ export function widthChoices(group: ChannelGroup, config: Config): WidthChoices 
   const named = override?.ratio !== undefined || override?.minRatio !== undefined || override?.maxRatio !== undefined;
   if (config.pruning.residual === 'keep' && !named && isResidual(group)) return undefined;
   const n = group.channels;
-  const multiple = config.pruning.widthMultiple === 'auto' ? group.multiple : config.pruning.widthMultiple;
-  const grid: number[] = [n];
-  for (let w = Math.floor((n - 1) / multiple) * multiple; w >= multiple; w -= multiple) grid.push(w);
-  if (grid.length === 1 && n > 1 && multiple > 1) return { channels: n, widths: [n] };
+  const grid = widthsOf(group, config.pruning.widthMultiple);
   if (override?.ratio !== undefined) {
     const wanted = override.ratio;
     const nearest = grid.reduce((a, w) => (Math.abs(ratioOf(w, n) - wanted) < Math.abs(ratioOf(a, n) - wanted) ? w : a));

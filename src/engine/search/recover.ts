@@ -84,10 +84,11 @@ export function withHints({ config, prepared }: RunContext, options: FitOptions)
   return hints > 0 ? { ...options, teachers: [prepared.model], hints } : options;
 }
 
-/** Options of the recovery after pruning: hints, and the mean of the last steps' weights. */
+/** Options of the recovery after pruning: hints, the optimizer that is asked for, and the mean of the last steps' weights. */
 export function recoveryOptions(context: RunContext): FitOptions {
-  const { epochs, learningRate, averaging } = context.config.recovery;
-  return { ...withHints(context, tuningOptions(context, epochs, learningRate)), averaging };
+  const { epochs, learningRate, averaging, optimizer, relativeStep } = context.config.recovery;
+  const muon = optimizer === 'muon' ? { relativeStep: relativeStep / learningRate } : undefined;
+  return { ...withHints(context, tuningOptions(context, epochs, learningRate)), averaging, muon };
 }
 
 /**

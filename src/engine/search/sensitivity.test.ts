@@ -70,7 +70,7 @@ describe('scanSensitivity', () => {
       for (const { group: id, points } of scan.groups) {
         const group = p.groups.find((g) => g.id === id)!;
         for (const { ratio, channels, accuracy } of points) {
-          expect(channels).toBe(keptChannels(group, ratio, { multiple: 1 }));
+          expect(channels).toBe(keptChannels(group, ratio, 1));
           const kept = highestChannels(criteria.get('l1')!.score(group, p.model, new Random(1)), channels);
           const cut = removeChannels(p.model, new Map([[id, otherChannels(group, kept)]]), p.groups);
           expect(accuracy, `${id} at ${ratio}`).toBeCloseTo(await accuracyOf(cut, p.data.search, { threads: 1 }), 6);

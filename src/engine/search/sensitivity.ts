@@ -196,10 +196,9 @@ function chosen<T>(all: readonly T[], wanted: readonly string[] | undefined, nam
 }
 
 function plan(group: ChannelGroup, ratios: readonly number[], widthMultiple: number | 'auto'): GroupPlan {
-  const multiple = widthMultiple === 'auto' ? group.multiple : widthMultiple;
   const points: Array<{ ratio: number; keep: number }> = [];
   for (const ratio of [...ratios].sort((a, b) => a - b)) {
-    const keep = keptChannels(group, ratio, { multiple });
+    const keep = keptChannels(group, ratio, widthMultiple);
     if (keep < group.channels && !points.some((p) => p.keep === keep)) points.push({ ratio, keep });
   }
   return { group, points };

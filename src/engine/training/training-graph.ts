@@ -312,7 +312,7 @@ function finishParameter(
     );
   }
   const gradient = reshape(b, p.backward(arriving), [elementCount(p.dims)]);
-  const next = emitStep(b, { ...p, gradient }, learningRate, options);
+  const next = emitStep(b, { ...p, gradient, matrix: kernelMatrix(p, nodes) }, learningRate, options);
   b.output(next.weight);
   b.output(next.velocity);
   return {
@@ -326,6 +326,13 @@ function finishParameter(
     mask: p.mask?.name,
     scales: p.scales?.name,
   };
+}
+
+/** [filters, inputs · kernel] of a kernel that only convolutions use; none for one that reads a channel a group: its filters are no mixtures. */
+function kernelMatrix({ name, dims }: Parameter, nodes: readonly Node[]): [number, number] | undefined {
+  const users = nodes.filter((n) => n.inputs.includes(name));
+  if (users.length === 0 || dims[1] === 1 || !users.every((n) => n.opType === 'Conv' && n.inputs[1] === name)) return undefined;
+  return [dims[0], elementCount(dims) / dims[0]];
 }
 
 /**

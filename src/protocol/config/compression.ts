@@ -67,7 +67,9 @@ export const pruningSchema = z
     widthMultiple: z
       .union([z.literal('auto'), wholeAtLeast(1)])
       .default('auto')
-      .describe("Widths are rounded to a multiple of this. 'auto': 8 where a group has 16 channels or more, which is what runs faster."),
+      .describe(
+        "Groups keep a multiple of this. 'auto': widths that run faster than the next wider one; between plain convolutions 4, 8, 12, 16, 32, 48 and so on, elsewhere multiples of 8, and of groups of fewer than 16 channels any number.",
+      ),
     residual: z
       .enum(['keep', 'prune'])
       .default('keep')

@@ -9,7 +9,7 @@ const steps = {
   decay: positive.max(1).default(0.99).describe('Factor on the learning rate after each epoch, for the exponential schedule.'),
   warmUpEpochs: z.number().min(0).default(0).describe('Epochs over which the learning rate rises from 0.'),
   batch: wholeAtLeast(1).default(128).describe('Images of one step.'),
-  momentum: share.lt(1).default(0.9).describe('Momentum of SGD.'),
+  momentum: share.lt(1).default(0.9).describe('Momentum of the steps.'),
   weightDecay: z.number().min(0).default(5e-4).describe('Weight decay (L2).'),
 };
 const labelSmoothing = share.lt(1).default(0).describe('Share of each label spread over all classes.');
@@ -19,6 +19,16 @@ export const recoverySchema = z
     epochs: wholeAtLeast(0).default(1).describe('Epochs of fine-tuning after the search; 0 for none.'),
     learningRate: positive.default(0.01).describe('Learning rate at the start.'),
     ...steps,
+    optimizer: z
+      .enum(['sgd', 'muon'])
+      .default('sgd')
+      .describe(
+        "How weights are moved. 'sgd': along the gradient, with momentum; 'muon': kernels of convolutions in all directions alike, which gets further in few epochs, and all else as by 'sgd'.",
+      ),
+    relativeStep: positive
+      .max(1)
+      .default(0.01)
+      .describe("Share of its norm that a kernel moves in one step at the start, for 'muon'; it falls as the learning rate does."),
     distillation: z
       .strictObject({
         weight: share.default(0.5).describe("Share of the loss that follows the original model's outputs; 0 for none."),
