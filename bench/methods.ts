@@ -131,7 +131,10 @@ export async function run(args: BenchArguments): Promise<void> {
         const missing = own.filter((method) => !there.some(({ result: r }) => r.method === method && r.seed === seed));
         if (missing.length === 0 || flag('kept-only')) continue;
         const folder = join(out, net.name, part);
-        await compareMethods(configSchema.parse(config), {
+        // What the searches found by their scores is compared. Kept cells are from before there were finalists, and are asked for alike.
+        const { pruning } = config;
+        const asked = { ...config, pruning: { ...pruning, final: { ...pruning?.final, finalists: 1 } } };
+        await compareMethods(configSchema.parse(asked), {
           methods: missing,
           seeds: [seed],
           out: folder,
@@ -233,12 +236,12 @@ function page(
   return [
     '# Methods compared',
     '',
-    `Written by \`npm run bench -- methods --data DIR${flags.join('')}\`${quick ? ', a subset of methods, seeds and scorings' : ''}${fewImages ? `; layers reconstructed on ${FEW_IMAGES.calibrationImages} images, those of the chosen networks on ${FEW_IMAGES.final.calibrationImages}, where that scores no lower on the search's samples (\`pruning.final.margin\` 0)` : ''}. Every method gets the same number of candidate scorings (partial policies included) on the same samples; nothing is trained after the search. Median over seeds, lowest and highest in brackets; MACs and parameters count what is not zero. "Goal met": in how many seeds; those that met it come first. "Better than": in how many seeds it met the goal and was more accurate with the same seed, or the other missed the goal. Methods with training steps train their candidates before they score them, which the others do not.`,
+    `Written by \`npm run bench -- methods --data DIR${flags.join('')}\`${quick ? ', a subset of methods, seeds and scorings' : ''}${fewImages ? `; layers reconstructed on ${FEW_IMAGES.calibrationImages} images, those of the chosen networks on ${FEW_IMAGES.final.calibrationImages}, where that scores no lower on the search's samples (\`pruning.final.margin\` 0; \`finalists\` 1)` : ''}. Every method gets the same number of candidate scorings (partial policies included) on the same samples; nothing is trained after the search. Median over seeds, lowest and highest in brackets; MACs and parameters count what is not zero. "Goal met": in how many seeds; those that met it come first. "Better than": in how many seeds it met the goal and was more accurate with the same seed, or the other missed the goal. Methods with training steps train their candidates before they score them, which the others do not.`,
     '',
     ...sections,
     ...(cells.length > 0
       ? [
-          `${cells.length} cells, measured from ${dates[0]} to ${dates.at(-1)} on ${[...new Set(cells.map((c) => c.machine))].join('; ')}. Times are of machines that had other work as well${dates[0] <= '2026-11-30' ? ', those until 2026-11-30 on all cores where one thread can be quicker at batch 1' : ''}.`,
+          `${cells.length} cells, measured from ${dates[0]} to ${dates.at(-1)} on ${[...new Set(cells.map((c) => c.machine))].join('; ')}. Times are of machines that had other work as well${dates[0] <= '2026-11-30' ? ', those until 2026-11-30 on all cores where one thread can be quicker at batch 1' : ''}.${cells.some((c) => c.net.startsWith('resnet') && c.date <= '2026-12-01') ? ' In the ResNets of cells until 2026-12-01 widths were multiples of 8.' : ''}`,
           '',
         ]
       : []),

@@ -190,6 +190,22 @@ test('the last reconstruction is taken where it scores worse by less than the ma
   expect(await built('lenient', poor(1))).not.toBe(quick);
 }, 60_000);
 
+test('of several finalists the one that diverges least from the original is taken', async () => {
+  const change = { stages: { prune: true, quantize: false }, recovery: { epochs: 0 } } satisfies Partial<ConfigInput>;
+  const { folder, result } = await run('finalists', {
+    ...change,
+    pruning: { calibrationImages: 20, final: { calibrationImages: 200, finalists: 3 } },
+  });
+  const measured = eventsOf(folder).flatMap((e) => (e.type === 'measurement' && e.key.startsWith('finalist') ? [e] : []));
+  const divergences = measured.flatMap((e) => (typeof e.result === 'number' ? [{ id: e.key.split(':')[1], nats: e.result }] : []));
+  expect(divergences).toHaveLength(3);
+  const nearest = divergences.reduce((a, b) => (b.nats < a.nats ? b : a));
+  const chosen = measured.find((e) => e.key === 'finalist')!.result;
+  expect(chosen).toBe(nearest.id);
+  const all = eventsOf(folder).flatMap((e) => (e.type === 'candidate' ? [e.candidate] : []));
+  expect(result.candidate.policy.ratios).toEqual(all.find((c) => c.id === chosen)!.policy.ratios);
+});
+
 test('stopped in fine-tuning: at most one epoch is repeated', async () => {
   const controller = new AbortController();
   let tuning = 0;

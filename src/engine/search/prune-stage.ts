@@ -1,6 +1,5 @@
 /** Stage 1: the agent picks each group's prune ratio; the best policy within the goal is built. */
 
-import { totalmem } from 'node:os';
 import { absoluteBudget, type Config } from '../../protocol/config';
 import type { Candidate, ModelCost, Policy } from '../../protocol/policy';
 import { UserError } from '../errors';
@@ -10,13 +9,13 @@ import { type Inferred, inferTypes } from '../graph/infer';
 import { findMethod } from '../methods/registry';
 import { modelBytes, parseModel, saveModel } from '../onnx/file';
 import type { Model } from '../onnx/model';
-import { ACTIVATION_BYTES } from '../pruning/prune-sequence';
-import { accuracyOf } from '../runtime/evaluate';
-import { type ActorSetup, CompressionActor } from './actor';
+import type { ActorSetup } from './actor';
 import { createActorPool } from './actor-pool';
 import { writeFileAtomic } from './atomic-file';
+import { CarefulBuilder } from './careful-builder';
 import { channelCost } from './channel-cost';
 import { pruneBudget, widthChoices } from './choices';
+import { finalistsOf } from './finalists';
 import { type Features, layerFeatures } from './layer-features';
 import { firstSamples, type Prepared } from './prepare';
 import type { PruneTarget, WidthDecision } from './prune-environment';
@@ -123,21 +122,26 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
     keptChannels(policy, groups).map((kept, i): WidthDecision => [ids[i], kept]);
   try {
     const searched: StageResult = await searchStage(context, definition);
-    const { best } = searched;
+    const { best: winner } = searched;
     // With noise, then with the masks held.
     const result = variational ? { ...searched, trainingSteps: 2 * variational.batches.length * searched.completePolicies } : searched;
     const perTarget = bestForTargets(context.recorder.candidates.values(), targets, groups);
-    if (!best) return { ...result, model, policy: { ratios: {}, bits: {} }, targets: perTarget };
+    if (!winner) return { ...result, model, policy: { ratios: {}, bits: {} }, targets: perTarget };
     for (const { share, candidate } of perTarget) await definition.keep(candidate, folder.best(`untrained-flops-${share.toFixed(3)}.onnx`));
+    const alike = definition.rankByAccuracy && targets.length === 0 && !variational;
+    const within = (c: Candidate): boolean => definition.excess(c) <= definition.excess(winner);
+    // What the actors hold in memory is not needed any more.
+    await pool.dispose();
+    const finalists = alike ? finalistsOf(context.recorder.candidates.values(), config.pruning.final.finalists, within) : [winner];
+    const builder = new CarefulBuilder(context, setup.pruning.scores);
+    const id = await builder.nearest(finalists.map((c) => ({ id: c.id, decisions: decisionsOf(c) })));
+    const best = id === winner.id ? winner : finalists.find((c) => c.id === id)!;
     const cut = await savedModel(context, 'cut.onnx', async () => {
-      const decisions = decisionsOf(best);
-      const quick = (await pool.run({ kind: 'build', decisions }, best.episode % config.search.actors)).model!;
-      await pool.dispose();
-      const built = parseModel(await buildFinal(context, decisions, quick, setup.pruning.scores));
+      const built = parseModel(await builder.built({ id: best.id, decisions: decisionsOf(best) }, setup));
       saveModel(built, folder.best('pruned-untrained.onnx'));
       return built;
     });
-    return { ...result, model: cut, policy: best.policy, targets: perTarget };
+    return { ...result, best, model: cut, policy: best.policy, targets: perTarget };
   } finally {
     await pool.dispose();
   }
@@ -166,60 +170,6 @@ async function rolloutMasking(config: Config, prepared: Prepared): Promise<Rollo
       'Set "pruning.variational.rolloutSteps" to 0, or give the data a train part with labels.',
     );
   return { settings, batches, learningRate: config.recovery.learningRate, originalMacs: prepared.costs.macs, seed: config.seed };
-}
-
-/**
- * The chosen policy reconstructed on more samples; the quick form where that scores worse on the search samples by more than a margin. The
- * quick form is the best of many by this very score, so part of its lead is luck.
- */
-async function buildFinal(
-  { config, prepared, recorder, cores, signal }: RunContext,
-  decisions: readonly WidthDecision[],
-  quick: Uint8Array,
-  scores: ReadonlyMap<string, Float64Array> | undefined,
-): Promise<Uint8Array> {
-  const { final, calibrationImages, positions, reconstruct, refit, selection } = config.pruning;
-  const { finalCalibration, search } = prepared.data;
-  if (!reconstruct || (final.calibrationImages <= calibrationImages && final.positions <= positions)) return quick;
-  recorder.phase('reconstruct');
-  const started = performance.now();
-  const onDecision = (done: number, of: number): void =>
-    recorder.update({ secondsLeft: (((performance.now() - started) / 1000) * (of - done)) / done }, true);
-  const setup: ActorSetup = {
-    model: modelBytes(prepared.model),
-    scoring: search,
-    calibration: firstSamples(finalCalibration, final.calibrationImages),
-    pruning: {
-      selection,
-      scores,
-      reconstruct,
-      refit,
-      positions: final.positions,
-      seed: config.seed,
-      threads: cores,
-      activationBytes: finalActivationBytes(),
-    },
-  };
-  const actor = new CompressionActor(setup, { signal, onDecision });
-  try {
-    const { model } = await actor.run({ kind: 'build', decisions });
-    const [careful, fast] = [
-      await accuracyOf(parseModel(model!), search, { threads: cores, signal }),
-      await accuracyOf(parseModel(quick), search, { threads: cores, signal }),
-    ];
-    return careful >= fast - final.margin ? model! : quick;
-  } finally {
-    await actor.dispose();
-  }
-}
-
-/**
- * Bytes that one cut's activations may take in the last reconstruction, which works alone and on many samples. A gigabyte holds those of
- * 8,000 images in ResNet-20 and -56; where they do not fit, each layer is computed from the inputs again.
- */
-function finalActivationBytes(): number {
-  const memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
-  return Math.max(ACTIVATION_BYTES, Math.min(2 ** 30, memory / 16));
 }
 
 /** n, c, kernel, stride and input map of the group's first producing layer; FLOPs of all layers it touches. */

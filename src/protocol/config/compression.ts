@@ -56,6 +56,11 @@ export const pruningSchema = z
           .default(8000)
           .describe('Images that the chosen policy is reconstructed on; fewer where they would take more than 512 MB.'),
         positions: wholeAtLeast(1).default(10).describe('Places sampled in each of them.'),
+        finalists: wholeAtLeast(1)
+          .default(4)
+          .describe(
+            'The best candidates that are built so, where one budget holds for all and the model tells classes apart; the one whose answers on these images diverge least from the original is taken. 1: the best by its score.',
+          ),
         margin: share
           .default(0.01)
           .describe(

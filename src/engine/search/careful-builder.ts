@@ -1,0 +1,133 @@
+/** Builds the policies that are left in the end with more samples than candidates are scored with (`pruning.final`). */
+import { totalmem } from 'node:os';
+import { modelBytes, parseModel } from '../onnx/file';
+import { ACTIVATION_BYTES } from '../pruning/prune-sequence';
+import { accuracyOf } from '../runtime/evaluate';
+import { type ActorSetup, CompressionActor } from './actor';
+import { Reference } from './finalists';
+import { firstSamples } from './prepare';
+import type { WidthDecision } from './prune-environment';
+import type { RunContext } from './run-context';
+
+/** A policy as it is built. */
+export interface Finalist {
+  /** Of its candidate. */
+  readonly id: string;
+  readonly decisions: readonly WidthDecision[];
+}
+
+export class CarefulBuilder {
+  /** The nearest finalist, where it was built in this process, as file bytes. */
+  private known?: { readonly id: string; readonly bytes: Uint8Array };
+
+  constructor(
+    private readonly context: RunContext,
+    private readonly scores: ReadonlyMap<string, Float64Array> | undefined,
+  ) {}
+
+  /** False where nothing is fitted, or candidates are fitted to as many samples already. */
+  private get careful(): boolean {
+    const { final, calibrationImages, positions, reconstruct } = this.context.config.pruning;
+    return reconstruct && (final.calibrationImages > calibrationImages || final.positions > positions);
+  }
+
+  private get samples() {
+    const { config, prepared } = this.context;
+    return firstSamples(prepared.data.finalCalibration, config.pruning.final.calibrationImages);
+  }
+
+  /**
+   * The finalist whose answers diverge least from the original's, once each is built; the first of them where nothing is built so, or answers
+   * are no classes. A resumed run does not build again what its journal has.
+   * @param finalists best first
+   * @returns its id
+   */
+  async nearest(finalists: readonly Finalist[]): Promise<string> {
+    const { config, prepared, recorder, cores, signal } = this.context;
+    const { target, classes } = prepared.data;
+    if (finalists.length < 2 || !this.careful || target !== 'classes' || classes < 2) return finalists[0].id;
+    return recorder.once('finalist', async () => {
+      recorder.phase('reconstruct');
+      const reference = await Reference.of(prepared.model, this.samples, { threads: cores, signal });
+      const started = performance.now();
+      let nearest = { id: finalists[0].id, divergence: Number.POSITIVE_INFINITY };
+      for (const [index, { id, decisions }] of finalists.entries()) {
+        let bytes: Uint8Array | undefined;
+        const divergence = await recorder.once(`finalist:${id}:${config.pruning.final.calibrationImages}`, async () => {
+          bytes = await this.build(decisions, (done, of) => {
+            const share = (index + done / of) / finalists.length;
+            recorder.update({ secondsLeft: ((performance.now() - started) / 1000) * (1 / share - 1) }, true);
+          });
+          return reference.divergence(parseModel(bytes));
+        });
+        if (divergence >= nearest.divergence) continue;
+        nearest = { id, divergence };
+        this.known = bytes && { id, bytes };
+      }
+      return nearest.id;
+    });
+  }
+
+  /**
+   * A policy reconstructed on more samples; the quick form where that scores worse on the search samples by more than a margin. The quick
+   * form was chosen among many by this very score, so part of its lead is luck.
+   * @param candidates how they are built
+   * @returns file bytes
+   */
+  async built({ id, decisions }: Finalist, candidates: ActorSetup): Promise<Uint8Array> {
+    const { config, prepared, recorder, cores, signal } = this.context;
+    const quick = await builtBy(new CompressionActor(candidates, { signal }), decisions);
+    if (!this.careful) return quick;
+    recorder.phase('reconstruct');
+    const started = performance.now();
+    const onDecision = (done: number, of: number): void =>
+      recorder.update({ secondsLeft: (((performance.now() - started) / 1000) * (of - done)) / done }, true);
+    const bytes = this.known?.id === id ? this.known.bytes : await this.build(decisions, onDecision);
+    const score = (model: Uint8Array): Promise<number> => accuracyOf(parseModel(model), prepared.data.search, { threads: cores, signal });
+    const [careful, fast] = [await score(bytes), await score(quick)];
+    return careful >= fast - config.pruning.final.margin ? bytes : quick;
+  }
+
+  private async build(decisions: readonly WidthDecision[], onDecision: (done: number, of: number) => void): Promise<Uint8Array> {
+    const { config, prepared, cores, signal } = this.context;
+    const { final, reconstruct, refit, selection } = config.pruning;
+    return builtBy(
+      new CompressionActor(
+        {
+          model: modelBytes(prepared.model),
+          scoring: prepared.data.search,
+          calibration: this.samples,
+          pruning: {
+            selection,
+            scores: this.scores,
+            reconstruct,
+            refit,
+            positions: final.positions,
+            seed: config.seed,
+            threads: cores,
+            activationBytes: activationBytes(),
+          },
+        },
+        { signal, onDecision },
+      ),
+      decisions,
+    );
+  }
+}
+
+async function builtBy(actor: CompressionActor, decisions: readonly WidthDecision[]): Promise<Uint8Array> {
+  try {
+    return (await actor.run({ kind: 'build', decisions })).model!;
+  } finally {
+    await actor.dispose();
+  }
+}
+
+/**
+ * Bytes that one cut's activations may take here, where one builder works alone and on many samples. A gigabyte holds those of 8,000 images in
+ * ResNet-20 and -56; where they do not fit, each layer is computed from the inputs again.
+ */
+function activationBytes(): number {
+  const memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
+  return Math.max(ACTIVATION_BYTES, Math.min(2 ** 30, memory / 16));
+}
