@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { topologies } from '../../../test/topologies';
 import { loadModel } from '../onnx/file';
 import { type Model, makeNode, withGraph } from '../onnx/model';
+import { GraphBuilder, type Value } from '../ops/builder';
 import { findChannelGroups } from './channel-groups';
 
 const named = (name: string): Model => topologies().find((t) => t.name === name)!.model;
@@ -58,6 +59,28 @@ describe('findChannelGroups', () => {
     const a = group(named('dense'), 'a');
     expect(a.values.find((v) => v.value === 'concat2')).toMatchObject({ axis: 1, length: 14, positions: [[6], [7], [8], [9]] });
     expect(a.widths).toEqual([4, 3, 2, 1]);
+  });
+
+  it('lets groups between convolutions keep parts of a block, and those that other layers read multiples of 8', () => {
+    const b = new GraphBuilder();
+    const weight = (name: string, dims: readonly number[]) => b.floats(name, dims, new Float32Array(dims.reduce((a, d) => a * d, 1)));
+    const conv = (x: Value, name: string, dims: readonly number[], group = 1): Value =>
+      b.op('Conv', [x, weight(`${name}.weight`, dims)], { kernel_shape: [3, 3], pads: [1, 1, 1, 1], group }, { name });
+    const x = b.input('input', ['N', 3, 8, 8]);
+    const between = b.op('Relu', [conv(x, 'between', [16, 3, 3, 3])]);
+    const before = b.op('Relu', [conv(between, 'before', [16, 16, 3, 3])]);
+    const depthwise = b.op('Relu', [conv(before, 'depthwise', [16, 1, 3, 3], 16)]);
+    const last = b.op('GlobalAveragePool', [conv(depthwise, 'last', [32, 16, 3, 3])]);
+    b.output(b.op('Gemm', [b.op('Flatten', [last], { axis: 1 }), weight('fc.weight', [5, 32])], { transB: 1 }, { name: 'fc' }), 'scores', [
+      'N',
+      5,
+    ]);
+    const { groups } = findChannelGroups(b.build('blocks'));
+    expect(groups.map((g) => [g.id, g.widths])).toEqual([
+      ['between', [16, 12, 8, 4]],
+      ['before', [16, 8]],
+      ['last', [32, 24, 16, 8]],
+    ]);
   });
 
   it('freezes what passes an operator that is not known, and says so', () => {
