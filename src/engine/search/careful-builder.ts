@@ -4,7 +4,7 @@ import { modelBytes, parseModel } from '../onnx/file';
 import { ACTIVATION_BYTES } from '../pruning/prune-sequence';
 import { accuracyOf } from '../runtime/evaluate';
 import { type ActorSetup, CompressionActor } from './actor';
-import { Reference } from './finalists';
+import { type Compared, Reference } from './finalists';
 import { firstSamples } from './prepare';
 import type { WidthDecision } from './prune-environment';
 import type { RunContext } from './run-context';
@@ -37,20 +37,19 @@ export class CarefulBuilder {
   }
 
   /**
-   * The finalist whose answers diverge least from the original's, once each is built; the first of them where nothing is built so, or answers
-   * are no classes. A resumed run does not build again what its journal has.
-   * @param finalists best first
-   * @returns its id
+   * The finalists, that one first whose answers diverge least from the original's once it is built; as they came, and not compared, where nothing is
+   * built so, or answers are no classes. A resumed run does not build again what its journal has.
+   * @param finalists best first, at least one
    */
-  async nearest(finalists: readonly Finalist[]): Promise<string> {
+  async compared(finalists: readonly Finalist[]): Promise<readonly Compared[]> {
     const { config, prepared, recorder, cores, signal } = this.context;
     const { target, classes } = prepared.data;
-    if (finalists.length < 2 || !this.careful || target !== 'classes' || classes < 2) return finalists[0].id;
-    return recorder.once('finalist', async () => {
+    if (finalists.length < 2 || !this.careful || target !== 'classes' || classes < 2) return finalists.map(({ id }) => ({ id }));
+    return recorder.once('finalists', async () => {
       recorder.phase('reconstruct');
       const reference = await Reference.of(prepared.model, this.samples, { threads: cores, signal });
       const started = performance.now();
-      let nearest = { id: finalists[0].id, divergence: Number.POSITIVE_INFINITY };
+      const all: Array<{ readonly id: string; readonly divergence: number }> = [];
       for (const [index, { id, decisions }] of finalists.entries()) {
         let bytes: Uint8Array | undefined;
         const divergence = await recorder.once(`finalist:${id}:${config.pruning.final.calibrationImages}`, async () => {
@@ -60,11 +59,10 @@ export class CarefulBuilder {
           });
           return reference.divergence(parseModel(bytes));
         });
-        if (divergence >= nearest.divergence) continue;
-        nearest = { id, divergence };
-        this.known = bytes && { id, bytes };
+        if (all.every((other) => divergence < other.divergence)) this.known = bytes && { id, bytes };
+        all.push({ id, divergence });
       }
-      return nearest.id;
+      return all.sort((a, b) => a.divergence - b.divergence);
     });
   }
 

@@ -9,6 +9,14 @@ import { predict, scoringSignature } from '../runtime/evaluate';
 import type { SessionOptions } from '../runtime/onnxruntime';
 import { withLogitsOnly } from '../training/logits';
 import type { SampleSet } from './actor';
+import { formatPercent } from './figures';
+
+/** A finalist as it was compared with the others. */
+export interface Compared {
+  readonly id: string;
+  /** KL divergence of its answers from the original's, in nats; absent where there was no comparison. */
+  readonly divergence?: number;
+}
 
 /**
  * Complete candidates of stage 1 within the goal, most accurate first; of equals the smaller one, then the older.
@@ -19,6 +27,20 @@ export function finalistsOf(candidates: Iterable<Candidate>, count: number, with
     .filter((c) => c.stage === 'prune' && !c.partial && within(c))
     .sort((a, b) => b.accuracy - a.accuracy || a.cost.weightBytes - b.cost.weightBytes || a.episode - b.episode)
     .slice(0, count);
+}
+
+/** Lines of the report: what was compared, the one that was taken first. None where nothing was. */
+export function finalistsSection(compared: readonly Compared[], candidates: readonly Candidate[]): string[] {
+  if (compared.length < 2 || compared.some((c) => c.divergence === undefined)) return [];
+  const accuracy = new Map(candidates.map((c) => [c.id, c.accuracy]));
+  return [
+    '### Finalists (the first was taken: built on more samples, its answers there diverge least from the original)',
+    '',
+    '| candidate | accuracy in the search | KL divergence, nats |',
+    '|---|---|---|',
+    ...compared.map(({ id, divergence }) => `| ${id} | ${formatPercent(accuracy.get(id)!)} | ${divergence!.toFixed(4)} |`),
+    '',
+  ];
 }
 
 /**

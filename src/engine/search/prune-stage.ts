@@ -15,7 +15,7 @@ import { writeFileAtomic } from './atomic-file';
 import { CarefulBuilder } from './careful-builder';
 import { channelCost } from './channel-cost';
 import { pruneBudget, widthChoices } from './choices';
-import { finalistsOf } from './finalists';
+import { finalistsOf, finalistsSection } from './finalists';
 import { type Features, layerFeatures } from './layer-features';
 import { firstSamples, type Prepared } from './prepare';
 import type { PruneTarget, WidthDecision } from './prune-environment';
@@ -134,14 +134,14 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
     await pool.dispose();
     const finalists = alike ? finalistsOf(context.recorder.candidates.values(), config.pruning.final.finalists, within) : [winner];
     const builder = new CarefulBuilder(context, setup.pruning.scores);
-    const id = await builder.nearest(finalists.map((c) => ({ id: c.id, decisions: decisionsOf(c) })));
-    const best = id === winner.id ? winner : finalists.find((c) => c.id === id)!;
+    const compared = await builder.compared(finalists.map((c) => ({ id: c.id, decisions: decisionsOf(c) })));
+    const best = [winner, ...finalists].find((c) => c.id === compared[0].id)!;
     const cut = await savedModel(context, 'cut.onnx', async () => {
       const built = parseModel(await builder.built({ id: best.id, decisions: decisionsOf(best) }, setup));
       saveModel(built, folder.best('pruned-untrained.onnx'));
       return built;
     });
-    return { ...result, best, model: cut, policy: best.policy, targets: perTarget };
+    return { ...result, best, model: cut, policy: best.policy, targets: perTarget, section: finalistsSection(compared, finalists) };
   } finally {
     await pool.dispose();
   }
