@@ -2,7 +2,8 @@
  * ResNet-20 on CIFAR-10 at a share of its FLOPs: the agent beside uniform pruning and random search at one budget of scorings,
  * without training, then the chosen networks after 1 and 3 epochs of fine-tuning.
  * Searches score on the first 2,000 test images; every accuracy printed is of the other 3,000, from the written file.
- * Options: `--flops 0.5`, `--scorings 80`, `--from 1 --seeds 5` (first and last seed), `--methods`, `--model`, `--training false`.
+ * Options: `--flops 0.5`, `--scorings 80`, `--from 1 --seeds 5` (first and last seed), `--methods`, `--model`, `--training false`, `--optimizer sgd`
+ * (default muon).
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -88,11 +89,18 @@ function searchConfig(model: string, method: string, flops: number, scorings: nu
  * cropped: so few epochs go further on images like those that are asked about.
  */
 async function fineTune(args: BenchArguments, file: string, data: string, method: string, pruned: string): Promise<void> {
+  const optimizer = args.options['optimizer'] === 'sgd' ? 'sgd' : 'muon';
   for (const epochs of [1, 3]) {
     const config = configSchema.parse({
       model: file,
       data: { name: 'cifar10', normalization: IMAGENET, augmentation: { flip: true } },
-      recovery: { epochs, optimizer: 'muon', learningRate: 0.03, momentum: 0.95, distillation: { weight: 1, temperature: 2, hints: 100 } },
+      recovery: {
+        epochs,
+        optimizer,
+        learningRate: 0.03,
+        momentum: optimizer === 'muon' ? 0.95 : 0.9,
+        distillation: { weight: 1, temperature: 2, hints: 100 },
+      },
     });
     const prepared = await prepare(config, { folder: '.', dataFolder: data });
     const started = performance.now();

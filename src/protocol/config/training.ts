@@ -23,7 +23,7 @@ export const recoverySchema = z
       .enum(['sgd', 'muon'])
       .default('sgd')
       .describe(
-        "How weights are moved. 'sgd': along the gradient, with momentum; 'muon': kernels of convolutions in all directions alike, which gets further in few epochs, and all else as by 'sgd'.",
+        "How weights are moved. 'sgd': along the gradient, with momentum; 'muon': kernels of convolutions in all directions alike, meant to get further in few epochs, and all else as by 'sgd'.",
       ),
     relativeStep: positive
       .max(1)
