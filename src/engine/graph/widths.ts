@@ -15,7 +15,7 @@ export function multiplesBelow(channels: number, multiple: number): number[] {
 const BLOCK = 16;
 
 /**
- * Widths that run faster than the next wider one, in descending order, the whole first: every one below 16 channels; else multiples of 8.
+ * Widths that suit those blocks, in descending order, the whole first: every one below 16 channels; else multiples of 8.
  * @param plain true where nothing but convolutions that are not grouped makes and reads the channels: then blocks of 16 and their half, and
  *   below two blocks quarters of one
  */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { fastWidths } from '../graph/widths';
 import { keptChannels } from './round-widths';
 
 describe('keptChannels', () => {
@@ -22,7 +23,7 @@ describe('keptChannels', () => {
     [64, 0.99, 4, 4],
     [10, 0.5, 16, 10],
   ] as const)('%i channels at ratio %d with multiple %o keep %i', (channels, ratio, multiple, kept) => {
-    expect(keptChannels({ channels }, ratio, multiple)).toBe(kept);
+    expect(keptChannels({ channels, widths: fastWidths(channels) }, ratio, multiple)).toBe(kept);
   });
 
   it("rounds to the group's own widths where no multiple is asked for", () => {
@@ -35,7 +36,7 @@ describe('keptChannels', () => {
   it('never keeps none and never more than all', () => {
     for (let n = 1; n <= 70; n++)
       for (let r = 0; r <= 10; r++) {
-        const kept = keptChannels({ channels: n }, r / 10);
+        const kept = keptChannels({ channels: n, widths: fastWidths(n) }, r / 10);
         expect(kept).toBeGreaterThanOrEqual(1);
         expect(kept).toBeLessThanOrEqual(n);
       }

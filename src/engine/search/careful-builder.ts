@@ -1,6 +1,6 @@
 /** Builds the policies that are left in the end with more samples than candidates are scored with (`pruning.final`). */
 import { totalmem } from 'node:os';
-import { modelBytes, parseModel } from '../onnx/file';
+import { parseModel } from '../onnx/file';
 import { ACTIVATION_BYTES } from '../pruning/prune-sequence';
 import { accuracyOf } from '../runtime/evaluate';
 import { type ActorSetup, CompressionActor } from './actor';
@@ -14,15 +14,18 @@ export interface Finalist {
   /** Of its candidate. */
   readonly id: string;
   readonly decisions: readonly WidthDecision[];
+  /** On the search samples, as the search built and scored it; absent where what it scored was trained as well. */
+  readonly accuracy?: number;
 }
 
 export class CarefulBuilder {
   /** The nearest finalist, where it was built in this process, as file bytes. */
   private known?: { readonly id: string; readonly bytes: Uint8Array };
 
+  /** @param candidates how the search builds them */
   constructor(
     private readonly context: RunContext,
-    private readonly scores: ReadonlyMap<string, Float64Array> | undefined,
+    private readonly candidates: ActorSetup,
   ) {}
 
   /** False where nothing is fitted, or candidates are fitted to as many samples already. */
@@ -42,7 +45,7 @@ export class CarefulBuilder {
    * @param finalists best first, at least one
    */
   async compared(finalists: readonly Finalist[]): Promise<readonly Compared[]> {
-    const { config, prepared, recorder, cores, signal } = this.context;
+    const { prepared, recorder, cores, signal } = this.context;
     const { target, classes } = prepared.data;
     if (finalists.length < 2 || !this.careful || target !== 'classes' || classes < 2) return finalists.map(({ id }) => ({ id }));
     return recorder.once('finalists', async () => {
@@ -52,7 +55,7 @@ export class CarefulBuilder {
       const all: Array<{ readonly id: string; readonly divergence: number }> = [];
       for (const [index, { id, decisions }] of finalists.entries()) {
         let bytes: Uint8Array | undefined;
-        const divergence = await recorder.once(`finalist:${id}:${config.pruning.final.calibrationImages}`, async () => {
+        const divergence = await recorder.once(`finalist:${id}`, async () => {
           bytes = await this.build(decisions, (done, of) => {
             const share = (index + done / of) / finalists.length;
             recorder.update({ secondsLeft: ((performance.now() - started) / 1000) * (1 / share - 1) }, true);
@@ -69,47 +72,32 @@ export class CarefulBuilder {
   /**
    * A policy reconstructed on more samples; the quick form where that scores worse on the search samples by more than a margin. The quick
    * form was chosen among many by this very score, so part of its lead is luck.
-   * @param candidates how they are built
    * @returns file bytes
    */
-  async built({ id, decisions }: Finalist, candidates: ActorSetup): Promise<Uint8Array> {
+  async built({ id, decisions, accuracy }: Finalist): Promise<Uint8Array> {
     const { config, prepared, recorder, cores, signal } = this.context;
-    const quick = await builtBy(new CompressionActor(candidates, { signal }), decisions);
-    if (!this.careful) return quick;
+    const quick = (): Promise<Uint8Array> => builtBy(new CompressionActor(this.candidates, { signal }), decisions);
+    if (!this.careful) return quick();
     recorder.phase('reconstruct');
     const started = performance.now();
     const onDecision = (done: number, of: number): void =>
       recorder.update({ secondsLeft: (((performance.now() - started) / 1000) * (of - done)) / done }, true);
     const bytes = this.known?.id === id ? this.known.bytes : await this.build(decisions, onDecision);
     const score = (model: Uint8Array): Promise<number> => accuracyOf(parseModel(model), prepared.data.search, { threads: cores, signal });
-    const [careful, fast] = [await score(bytes), await score(quick)];
-    return careful >= fast - config.pruning.final.margin ? bytes : quick;
+    const least = (accuracy ?? (await score(await quick()))) - config.pruning.final.margin;
+    return (await score(bytes)) >= least ? bytes : quick();
   }
 
-  private async build(decisions: readonly WidthDecision[], onDecision: (done: number, of: number) => void): Promise<Uint8Array> {
-    const { config, prepared, cores, signal } = this.context;
-    const { final, reconstruct, refit, selection } = config.pruning;
-    return builtBy(
-      new CompressionActor(
-        {
-          model: modelBytes(prepared.model),
-          scoring: prepared.data.search,
-          calibration: this.samples,
-          pruning: {
-            selection,
-            scores: this.scores,
-            reconstruct,
-            refit,
-            positions: final.positions,
-            seed: config.seed,
-            threads: cores,
-            activationBytes: activationBytes(),
-          },
-        },
-        { signal, onDecision },
-      ),
-      decisions,
-    );
+  private build(decisions: readonly WidthDecision[], onDecision: (done: number, of: number) => void): Promise<Uint8Array> {
+    const { config, cores, signal } = this.context;
+    const pruning = {
+      ...this.candidates.pruning,
+      positions: config.pruning.final.positions,
+      threads: cores,
+      activationBytes: activationBytes(),
+    };
+    const setup = { ...this.candidates, calibration: this.samples, pruning };
+    return builtBy(new CompressionActor(setup, { signal, onDecision }), decisions);
   }
 }
 

@@ -86,7 +86,7 @@ export function pruneBudget(
     if (least > l.limit) {
       throw new UserError(
         `${l.name}: at most ${Math.round(l.limit)} of ${Math.round(l.original)} (${percent(l.limit / l.original)}) cannot be reached; the narrowest widths allowed still need ${percent(least / l.original)}`,
-        'Raise the budget, or allow more: "pruning.residual": "prune", "layers" (maxRatio), or a smaller "pruning.widthMultiple".',
+        'Raise the budget, or allow more: "pruning.residual": "prune", "layers" (maxRatio), or narrower groups ("pruning.widthMultiple": 1).',
       );
     }
   }

@@ -12,7 +12,7 @@ import type { Model } from '../onnx/model';
 import type { ActorSetup } from './actor';
 import { createActorPool } from './actor-pool';
 import { writeFileAtomic } from './atomic-file';
-import { CarefulBuilder } from './careful-builder';
+import { CarefulBuilder, type Finalist } from './careful-builder';
 import { channelCost } from './channel-cost';
 import { pruneBudget, widthChoices } from './choices';
 import { finalistsOf, finalistsSection } from './finalists';
@@ -133,11 +133,16 @@ export async function pruneStage(context: RunContext): Promise<PruneStageResult>
     // What the actors hold in memory is not needed any more.
     await pool.dispose();
     const finalists = alike ? finalistsOf(context.recorder.candidates.values(), config.pruning.final.finalists, within) : [winner];
-    const builder = new CarefulBuilder(context, setup.pruning.scores);
-    const compared = await builder.compared(finalists.map((c) => ({ id: c.id, decisions: decisionsOf(c) })));
+    const builder = new CarefulBuilder(context, setup);
+    const finalist = (c: Candidate): Finalist => ({
+      id: c.id,
+      decisions: decisionsOf(c),
+      ...(!variational && { accuracy: c.accuracy }),
+    });
+    const compared = await builder.compared(finalists.map(finalist));
     const best = [winner, ...finalists].find((c) => c.id === compared[0].id)!;
     const cut = await savedModel(context, 'cut.onnx', async () => {
-      const built = parseModel(await builder.built({ id: best.id, decisions: decisionsOf(best) }, setup));
+      const built = parseModel(await builder.built(finalist(best)));
       saveModel(built, folder.best('pruned-untrained.onnx'));
       return built;
     });

@@ -60,7 +60,7 @@ export function tuningOptions(context: RunContext, epochs: number, learningRate:
         };
   return {
     epochs,
-    learningRate: { base: learningRate, schedule },
+    learningRate: { base: learningRate, schedule, warmUpEpochs: recovery.warmUpEpochs },
     batch: Math.min(recovery.batch, prepared.data.train!.rows.length),
     loss,
     momentum: recovery.momentum,

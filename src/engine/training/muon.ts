@@ -1,7 +1,7 @@
 /**
  * Muon: steps of SGD with momentum whose update, seen as a matrix [filters, inputs·kernel], is made nearly orthogonal before it is taken
  * (Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"). All directions in which a layer can change then move
- * alike, not only the few that dominate the gradient: short trainings get further.
+ * alike, not only the few that dominate the gradient.
  *
  * Steps are relative: a weight moves by a share of its own norm (You, Gitman, Ginsburg 2017, "Large Batch Training of Convolutional
  * Networks", §4, the trust ratio), so one rate suits layers and networks of any scale.

@@ -312,7 +312,7 @@ function finishParameter(
     );
   }
   const gradient = reshape(b, p.backward(arriving), [elementCount(p.dims)]);
-  const next = emitStep(b, { ...p, gradient, matrix: kernelMatrix(p, nodes) }, learningRate, options);
+  const next = emitStep(b, { ...p, gradient, matrix: options.muon && kernelMatrix(p, nodes) }, learningRate, options);
   b.output(next.weight);
   b.output(next.velocity);
   return {

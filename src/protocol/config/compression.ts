@@ -73,7 +73,7 @@ export const pruningSchema = z
       .union([z.literal('auto'), wholeAtLeast(1)])
       .default('auto')
       .describe(
-        "Groups keep a multiple of this. 'auto': widths that run faster than the next wider one; between plain convolutions 4, 8, 12, 16, 32, 48 and so on, elsewhere multiples of 8, and of groups of fewer than 16 channels any number.",
+        "Groups keep a multiple of this. 'auto': widths that suit the blocks of channels onnxruntime computes in; between plain convolutions 4, 8, 12, 16, 32, 48 and so on, elsewhere multiples of 8, and of groups of fewer than 16 channels any number.",
       ),
     residual: z
       .enum(['keep', 'prune'])
