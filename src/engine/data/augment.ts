@@ -2,7 +2,7 @@
  * Samples to model inputs: random changes (training images only), then normalisation, in one pass over each image.
  *
  * Rotation, scale, shear and elastic distortion, and a shift beside them, are one map from output to source pixels, sampled once, bilinearly. Crop, flip, and a
- * shift alone, move whole pixels, so they change no value. What lies outside the image is black (raw 0).
+ * shift alone, move whole pixels, so they change no value. What lies outside the image is black (raw 0). Jitter changes the inputs themselves.
  */
 
 import { UserError } from '../errors';
@@ -45,8 +45,8 @@ export class SampleWriter {
     const { factor, offset } = this.factors;
     this.byteInputs = Float32Array.from({ length: 256 * this.channels }, (_, i) => (i & 255) * factor[i >> 8] + offset[i >> 8]);
 
-    const { shift = 0, crop = 0, flip = false, rotate = 0, scale = 0, shear = 0, elastic } = augmentation;
-    for (const [field, value] of Object.entries({ shift, crop, rotate, scale, shear, alpha: elastic?.alpha ?? 0 })) {
+    const { shift = 0, crop = 0, flip = false, rotate = 0, scale = 0, shear = 0, jitter = 0, elastic } = augmentation;
+    for (const [field, value] of Object.entries({ shift, crop, rotate, scale, shear, jitter, alpha: elastic?.alpha ?? 0 })) {
       if (!(value >= 0))
         throw new UserError(`The augmentation's ${field} is ${value}; it must be 0 or above.`, 'Leave the field out to switch it off.');
     }
@@ -60,7 +60,7 @@ export class SampleWriter {
       );
     }
     this.bends = rotate > 0 || scale > 0 || shear > 0 || (elastic?.alpha ?? 0) > 0;
-    this.draws = this.bends || shift > 0 || crop > 0 || flip;
+    this.draws = this.bends || shift > 0 || crop > 0 || flip || jitter > 0;
     if (this.draws && !image) {
       throw new UserError(
         `The augmentation changes images (channels, height, width), but samples have the shape ${shape.join('×')}.`,
@@ -77,6 +77,7 @@ export class SampleWriter {
     if (!this.draws || random === undefined) this.plain(source, from, target, to);
     else if (this.bends) this.bent(source, from, target, to, random);
     else this.moved(source, from, target, to, random);
+    if (random !== undefined) this.jittered(target, to, random);
   }
 
   private plain(source: Values, from: number, target: Float32Array, to: number): void {
@@ -128,6 +129,19 @@ export class SampleWriter {
           for (let x = left, out = start; x < right; x++, out += step) target[out] = source[sourceLine + x] * a + b;
         }
       }
+    }
+  }
+
+  /** One gain for the whole sample, one offset for each channel, as if the light had been another. */
+  private jittered(target: Float32Array, to: number, random: Random): void {
+    const { jitter = 0 } = this.augmentation;
+    if (jitter === 0) return;
+    const gain = 1 + jitter * random.normal();
+    const plane = this.size / this.channels;
+    for (let c = 0; c < this.channels; c++) {
+      const offset = jitter * random.normal();
+      const first = to + c * plane;
+      for (let i = first; i < first + plane; i++) target[i] = target[i] * gain + offset;
     }
   }
 

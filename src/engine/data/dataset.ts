@@ -67,6 +67,8 @@ export interface Augmentation {
   readonly scale?: number;
   /** Largest shear, as a tangent. */
   readonly shear?: number;
+  /** Standard deviation of a random relative gain of the sample and of a random offset of each channel, both of the normalised inputs. */
+  readonly jitter?: number;
   /**
    * Elastic distortion (Simard 2003): noise in [−alpha, alpha] pixels smoothed by a Gaussian of `sigma` pixels. As in the paper alpha counts
    * before smoothing: 34 with sigma 4 moves pixels by 1.4 (root mean square), about the most that a 28×28 digit bears.

@@ -52,6 +52,12 @@ const augmentationSchema = z
     rotate: positive.max(180).optional().describe('Largest rotation in degrees.'),
     scale: positive.max(0.9).optional().describe('Largest relative change of size, e.g. 0.1.'),
     shear: positive.max(1).optional().describe('Largest shear, as a tangent.'),
+    jitter: positive
+      .max(1)
+      .optional()
+      .describe(
+        'Brightness, contrast and tint: standard deviation of a random gain of the image and offset of each channel, normalised; e.g. 0.15.',
+      ),
     elastic: z
       .strictObject({
         alpha: positive.describe('Strength of the displacement, in pixels.'),
