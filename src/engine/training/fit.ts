@@ -3,6 +3,7 @@ import type { Batch } from '../data/dataset';
 import { UserError } from '../errors';
 import { modelBytes, parseModel } from '../onnx/file';
 import type { Model } from '../onnx/model';
+import { channelWeights } from './hint-weights';
 import { hintTransforms, hintValues } from './hints';
 import { ofValues } from './losses';
 import { type LearningRate, type LearningRateOptions, learningRate } from './schedule';
@@ -127,7 +128,11 @@ async function fitOnce(model: Model, source: BatchSource, options: FitOptions, r
   // A value that gets noise is not held to the original's.
   const comparable = options.hints && options.teachers?.length ? hintValues(model, options.teachers[0]) : [];
   const values = comparable.filter((name) => !options.transforms?.has(name));
-  const transforms = new Map([...(options.transforms ?? []), ...(values.length > 0 ? hintTransforms(values, options.hints!) : [])]);
+  const weights = values.length > 0 ? await channelWeights(options.teachers![0], values, source, options) : undefined;
+  const transforms = new Map([
+    ...(options.transforms ?? []),
+    ...(values.length > 0 ? hintTransforms(values, options.hints!, weights) : []),
+  ]);
   const trainer = await Trainer.create(model, { ...options, transforms });
   let teacher: Teacher | undefined;
   try {

@@ -56,6 +56,39 @@ test('the term is the mean of the relative squared errors, and its gradients are
   await expectRightGradients(model, batch, () => ({ batch: 4, transforms: hintTransforms([name], 2) }));
 });
 
+test('where channels have weights, the squared error of each counts so much', async () => {
+  const model = residual();
+  const [name] = hintValues(model, model).filter((n) => model.graph.nodes.some((m) => m.opType === 'Conv' && m.inputs[0] === n));
+  const inputs = fill(2 * 768, 1, 1);
+  const session = await Session.create(withValues(model, [name]), { threads: 1 });
+  const { data, shape } = (await session.run({ [model.graph.inputs[0].name]: floatTensor(inputs, [2, 3, 16, 16]) }))[name];
+  await session.release();
+  const own = data as Float32Array;
+  const target = fill(own.length, 4, 1);
+  const weights = fill(shape[1], 5, 1).map((w) => w + 1);
+  const channels = new Map([[name, { axis: 1, weights }]]);
+  const batch = { inputs, labels: Int32Array.of(0, 1), fed: new Map([[name, target]]) };
+  const lossWith = async (transforms?: ReturnType<typeof hintTransforms>): Promise<number> => {
+    const trainer = await Trainer.create(model, { batch: 2, threads: 1, transforms, freezeBatchNorm: true });
+    const { loss } = await trainer.step(batch, 0);
+    await trainer.dispose();
+    return loss;
+  };
+  const run = own.length / (2 * shape[1]);
+  const error = own.reduce((sum, v, i) => sum + weights[Math.floor(i / run) % shape[1]] * (v - target[i]) ** 2, 0);
+  const expected = error / target.reduce((sum, v) => sum + v * v, 0);
+  expect((await lossWith(hintTransforms([name], 2, channels))) - (await lossWith())).toBeCloseTo(2 * expected, 4);
+});
+
+test('gradients of weighted hints are right', async () => {
+  const nodes = twoLayers(5, 6, 3).graph.nodes.map((n) => (n.opType === 'Relu' ? { ...n, opType: 'Softplus' } : n));
+  const model = withGraph(twoLayers(5, 6, 3), { nodes });
+  const [name] = hintValues(model, model);
+  const batch = { inputs: fill(20, 1, 1), labels: Int32Array.of(0, 1, 2, 1), fed: new Map([[name, fill(24, 4, 1)]]) };
+  const channels = new Map([[name, { axis: -1, weights: Float32Array.of(0.2, 3, 1, 0, 0.5, 2) }]]);
+  await expectRightGradients(model, batch, () => ({ batch: 4, transforms: hintTransforms([name], 2, channels) }));
+});
+
 test('a cut network that is fine-tuned with hints alone comes nearer to its original inside', async () => {
   const model = residual();
   const cut = cutInside(model);

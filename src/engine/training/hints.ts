@@ -46,11 +46,23 @@ export function hintValues(student: Model, teacher: Model): string[] {
   });
 }
 
+export interface ChannelWeights {
+  /** Negative: from the end. */
+  readonly axis: number;
+  /** One for each channel. */
+  readonly weights: Float32Array;
+}
+
 /**
  * The loss gains weight/n · Σ over the n values of ‖own − teacher's‖²/‖teacher's‖², each norm over the whole batch: relative errors, so that
  * early and late values count alike. Each value is fed under its own name (`TrainingBatch.fed`).
+ * @param channels by name of a value: its axis of channels, and what the squared error of each counts (see `hint-weights.ts`)
  */
-export function hintTransforms(values: readonly string[], weight: number): Map<string, ValueTransform> {
+export function hintTransforms(
+  values: readonly string[],
+  weight: number,
+  channels: ReadonlyMap<string, ChannelWeights> = new Map(),
+): Map<string, ValueTransform> {
   if (!(weight > 0)) throw new RangeError(`the weight of hints must be above 0, not ${weight}`);
   const transform =
     (name: string): ValueTransform =>
@@ -60,7 +72,15 @@ export function hintTransforms(values: readonly string[], weight: number): Map<s
       const energy = emit(b, 'Add', [total(b, emit(b, 'Mul', [target, target], target.shape)), b.scalar(1e-12)], []);
       const factor = emit(b, 'Div', [b.scalar(weight / values.length), energy], []);
       const d = tape.op('Sub', [value, target]);
-      const squares = tape.op('ReduceSum', [tape.op('Mul', [d, d]), b.ints(value.shape.map((_, axis) => axis))], { keepdims: 0 });
+      const all = value.shape.map((_, axis) => axis);
+      const own = channels.get(name);
+      const kept = own && (own.axis < 0 ? own.axis + all.length : own.axis);
+      const summed = tape.op('ReduceSum', [tape.op('Mul', [d, d]), b.ints(all.filter((axis) => axis !== kept))], { keepdims: 0 });
+      const squares = own
+        ? tape.op('ReduceSum', [tape.op('Mul', [summed, b.floats(b.fresh('hint_weights'), summed.shape, own.weights)]), b.ints([0])], {
+            keepdims: 0,
+          })
+        : summed;
       addLoss(tape.op('Mul', [squares, factor]));
       return value;
     };

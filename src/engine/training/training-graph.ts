@@ -57,6 +57,11 @@ export interface TrainingGraphOptions extends OptimizerOptions {
   /** By name of the value that is replaced. */
   readonly transforms?: ReadonlyMap<string, ValueTransform>;
   /**
+   * Axes by name of a value: the squared gradient of the loss by the value is observed under that name, summed over all other axes. Nothing
+   * is observed where no gradient passes.
+   */
+  readonly gradientEnergies?: ReadonlyMap<string, number>;
+  /**
    * Seeds random operators (Dropout, information dropout); needed only where there are any. Draws are the same for the same seed and
    * session; a session made anew (resume) starts its draws again.
    */
@@ -222,6 +227,11 @@ export function buildTrainingGraph(source: Model, options: TrainingGraphOptions)
     lossValue = emit(b, 'Add', [lossValue, term], []);
   }
   tape.backward();
+  for (const [name, axis] of options.gradientEnergies ?? []) {
+    const value = values.get(name);
+    const gradient = value && tape.gradient(value);
+    if (gradient) observed.push({ name, ...energyAlong(b, gradient, axis) });
+  }
 
   const slots = [...parameters.values()].map((p) => finishParameter(b, tape, p, learningRate, options, nodes));
   b.output(lossValue);
@@ -247,6 +257,15 @@ export function buildTrainingGraph(source: Model, options: TrainingGraphOptions)
     observed,
     fed,
   };
+}
+
+/** Sum of squares over all axes but one (negative: from the end). */
+function energyAlong(b: GraphBuilder, value: Value, axis: number): { output: string; shape: readonly number[] } {
+  const { shape } = value;
+  const kept = axis < 0 ? axis + shape.length : axis;
+  const others = shape.map((_, i) => i).filter((i) => i !== kept);
+  const sum = emit(b, 'ReduceSum', [emit(b, 'Mul', [value, value], shape), b.ints(others)], [shape[kept]], { keepdims: 0 });
+  return { output: sum.name, shape: sum.shape };
 }
 
 /** Gradients that nobody asked for, and constants that were only read while building, are left out. */
