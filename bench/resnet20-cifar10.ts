@@ -86,7 +86,7 @@ function searchConfig(model: string, method: string, flops: number, scorings: nu
 
 /**
  * The chosen network of seed 1 after 1 and 3 epochs: distillation with hints from the original, Muon, cosine schedule. The original is all but
- * certain of every image that it was trained on; cropped a little and in other light it doubts some, as it does images that it has not seen.
+ * certain of every image that it was trained on; cropped a little and in other light it doubts more of them, as it does images that it has not seen.
  */
 async function fineTune(args: BenchArguments, file: string, data: string, method: string, pruned: string): Promise<void> {
   const optimizer = args.options['optimizer'] === 'sgd' ? 'sgd' : 'muon';

@@ -2,6 +2,7 @@
  * Float nodes whose output shape the caller knows, without asking the registry: losses, optimiser and quantisers are made of them.
  */
 import type { AttributeValue } from '../onnx/model';
+import { normalizeAxis } from '../ops/axes';
 import type { GraphBuilder, Value } from '../ops/builder';
 
 /** A float32 node of the given output shape. */
@@ -21,6 +22,14 @@ export const reshape = (b: GraphBuilder, value: Value, shape: readonly number[],
 /** The sum of all elements, as a scalar. */
 export const total = (b: GraphBuilder, value: Value): Value =>
   emit(b, 'ReduceSum', [value, b.ints(value.shape.map((_, axis) => axis))], [], { keepdims: 0 });
+
+/** Sums of squares along one axis (negative: from the end), over all others: [length of the axis]. */
+export function energyAlong(b: GraphBuilder, value: Value, axis: number): Value {
+  const { shape } = value;
+  const kept = normalizeAxis(axis, shape.length);
+  const others = shape.map((_, i) => i).filter((i) => i !== kept);
+  return emit(b, 'ReduceSum', [emit(b, 'Mul', [value, value], shape), b.ints(others)], [shape[kept]], { keepdims: 0 });
+}
 
 /** 1 where the value is at least 0, else 0: one kernel, twice as fast as a comparison and a Cast. */
 export const atLeastZero = (b: GraphBuilder, value: Value): Value =>

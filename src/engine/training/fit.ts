@@ -9,6 +9,7 @@ import { ofValues } from './losses';
 import { type LearningRate, type LearningRateOptions, learningRate } from './schedule';
 import { Teacher } from './teacher';
 import { Trainer, type TrainerOptions, type TrainerState, TrainingDiverged } from './trainer';
+import type { ValueTransform } from './training-graph';
 import { WeightMean, type WeightMeanState } from './weight-mean';
 
 /** Where batches come from; each epoch may draw and augment them anew. */
@@ -107,9 +108,11 @@ const RESTARTS = 2;
  * @throws the signal's reason where it is aborted
  */
 export async function fitModel(model: Model, source: BatchSource, options: FitOptions): Promise<FitResult> {
+  options.signal?.throwIfAborted();
+  const hints = await hintsOf(model, source, options);
   for (let restarts = options.resumeFrom?.restarts ?? 0; ; restarts++) {
     try {
-      return await fitOnce(model, source, options, restarts);
+      return await fitOnce(model, source, options, hints, restarts);
     } catch (e) {
       if (!(e instanceof TrainingDiverged) || !options.onDiverged || restarts >= RESTARTS) throw e;
       options.onDiverged(e.message);
@@ -117,7 +120,22 @@ export async function fitModel(model: Model, source: BatchSource, options: FitOp
   }
 }
 
-async function fitOnce(model: Model, source: BatchSource, options: FitOptions, restarts: number): Promise<FitResult> {
+/** Inner values that the model is held to, and what holds it to them. */
+interface Hints {
+  readonly values: readonly string[];
+  readonly transforms: ReadonlyMap<string, ValueTransform>;
+}
+
+async function hintsOf(model: Model, source: BatchSource, options: FitOptions): Promise<Hints> {
+  const { hints, teachers = [] } = options;
+  if (!hints || teachers.length === 0) return { values: [], transforms: new Map() };
+  // A value that gets noise is not held to the original's.
+  const values = hintValues(model, teachers[0]).filter((name) => !options.transforms?.has(name));
+  if (values.length === 0) return { values, transforms: new Map() };
+  return { values, transforms: hintTransforms(values, hints, await channelWeights(teachers[0], values, source, options)) };
+}
+
+async function fitOnce(model: Model, source: BatchSource, options: FitOptions, hints: Hints, restarts: number): Promise<FitResult> {
   const { epochs, signal } = options;
   if (!(Number.isInteger(epochs) && epochs > 0)) throw new RangeError(`epochs must be a whole number above 0, not ${epochs}`);
   const { averaging = 0 } = options;
@@ -125,14 +143,8 @@ async function fitOnce(model: Model, source: BatchSource, options: FitOptions, r
   if (averaging > 0 && options.validate) throw new RangeError('epochs that are validated are not averaged');
   signal?.throwIfAborted();
   const rate = typeof options.learningRate === 'function' ? options.learningRate : learningRate(options.learningRate);
-  // A value that gets noise is not held to the original's.
-  const comparable = options.hints && options.teachers?.length ? hintValues(model, options.teachers[0]) : [];
-  const values = comparable.filter((name) => !options.transforms?.has(name));
-  const weights = values.length > 0 ? await channelWeights(options.teachers![0], values, source, options) : undefined;
-  const transforms = new Map([
-    ...(options.transforms ?? []),
-    ...(values.length > 0 ? hintTransforms(values, options.hints!, weights) : []),
-  ]);
+  const { values } = hints;
+  const transforms = new Map([...(options.transforms ?? []), ...hints.transforms]);
   const trainer = await Trainer.create(model, { ...options, transforms });
   let teacher: Teacher | undefined;
   try {

@@ -7,12 +7,13 @@ import { UserError } from '../errors';
 import type { Model } from '../onnx/model';
 import { Random } from '../random';
 import type { SessionOptions } from '../runtime/onnxruntime';
+import { energyAlong } from './emit';
 import type { BatchSource } from './fit';
 import type { ChannelWeights } from './hints';
 import { ofValues } from './losses';
 import { Teacher } from './teacher';
 import { Trainer } from './trainer';
-import type { TrainingGraphOptions } from './training-graph';
+import type { TrainingGraphOptions, ValueTransform } from './training-graph';
 
 /** Batches that are measured. */
 const BATCHES = 4;
@@ -48,32 +49,31 @@ export async function channelWeights(
   if (!trainer) return new Map();
   const { batch, threads, signal, loss = {} } = options;
   try {
-    const teacher = await Teacher.create([model], batch, { threads, values: [...axes.keys()], asWritten: ofValues(loss) });
+    const teacher = await Teacher.create([model], batch, { threads, asWritten: ofValues(loss) });
     try {
       const random = new Random(0);
-      const energies = new Map<string, Float64Array>();
-      const effects = new Map<string, Float64Array>();
+      const sums = new Map<string, Float64Array>();
       let measured = 0;
       for await (const { inputs, count } of source.batches(0)) {
         signal?.throwIfAborted();
         if (count !== batch) continue;
-        const { logits, values: inner } = await teacher.answer(inputs);
+        const { logits } = await teacher.answer(inputs);
         // The gradient of the squared distance is then ± the same everywhere.
         const teacherLogits = logits.map((s) => s + (random.uniform() < 0.5 ? 1 : -1));
         await trainer.step({ inputs, teacherLogits }, 0);
         for (const { name } of trainer.graph.observed) {
-          const effect = trainer.observed(name);
-          add(effects, name, effect);
-          add(energies, name, energyOfChannels(inner.get(name)!, effect.length, axes.get(name) === 1 ? batch : undefined));
+          const sum = sums.get(name);
+          const observed = trainer.observed(name);
+          sums.set(name, sum ? sum.map((v, i) => v + observed[i]) : Float64Array.from(observed));
         }
         if (++measured === BATCHES) break;
       }
-      return new Map(
-        [...effects].map(([name, effect]) => [
-          name,
-          { axis: axes.get(name)!, weights: normalized(effect.map(Math.sqrt), energies.get(name)!) },
-        ]),
-      );
+      const weights = new Map<string, ChannelWeights>();
+      for (const [name, axis] of axes) {
+        const effect = sums.get(name);
+        if (effect) weights.set(name, { axis, weights: normalized(effect.map(Math.sqrt), sums.get(energyName(name))!) });
+      }
+      return weights;
     } finally {
       await teacher.dispose();
     }
@@ -82,19 +82,31 @@ export async function channelWeights(
   }
 }
 
-/** A trainer that observes the gradients' energies; undefined where there is an operator that gradients cannot pass (a quantised original). */
+const energyName = (value: string): string => `energy of ${value}`;
+
+/**
+ * A trainer that observes the energies of the gradients, under the values' names, and of the values; undefined where there is an operator that
+ * gradients cannot pass (a quantised original).
+ */
 async function differentiated(
   model: Model,
-  gradientEnergies: ReadonlyMap<string, number>,
+  axes: ReadonlyMap<string, number>,
   { batch, threads, loss = {}, trainable }: MeasuringOptions,
 ): Promise<Trainer | undefined> {
   const { targets } = loss;
+  const withEnergy =
+    (name: string, axis: number): ValueTransform =>
+    ({ tape, observe }, value) => {
+      observe(energyName(name), energyAlong(tape.b, value, axis));
+      return value;
+    };
   try {
     return await Trainer.create(model, {
       batch,
       threads,
       trainable,
-      gradientEnergies,
+      gradientEnergies: axes,
+      transforms: new Map([...axes].map(([name, axis]) => [name, withEnergy(name, axis)])),
       freezeBatchNorm: true,
       // Dropout draws.
       random: new Random(0),
@@ -104,22 +116,6 @@ async function differentiated(
     if (e instanceof UserError) return undefined;
     throw e;
   }
-}
-
-function add(sums: Map<string, Float64Array>, name: string, values: Float32Array | Float64Array): void {
-  const sum = sums.get(name) ?? new Float64Array(values.length);
-  values.forEach((v, i) => {
-    sum[i] += v;
-  });
-  sums.set(name, sum);
-}
-
-/** @param rows samples, where the channels come right behind them; absent: the channels come last */
-function energyOfChannels(values: Float32Array, channels: number, rows?: number): Float64Array {
-  const run = rows === undefined ? 1 : values.length / (rows * channels);
-  const energy = new Float64Array(channels);
-  for (let i = 0; i < values.length; i++) energy[Math.floor(i / run) % channels] += values[i] ** 2;
-  return energy;
 }
 
 /** Scaled such that Σ weight·energy = Σ energy; all 1 where nothing has an effect. */

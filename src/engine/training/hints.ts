@@ -5,6 +5,7 @@
  */
 import { inferTypes } from '../graph/infer';
 import { type Model, withGraph } from '../onnx/model';
+import { normalizeAxis } from '../ops/axes';
 import { findOperator } from '../ops/registry';
 import { emit, total } from './emit';
 import { ancestors, logitsName } from './logits';
@@ -74,7 +75,7 @@ export function hintTransforms(
       const d = tape.op('Sub', [value, target]);
       const all = value.shape.map((_, axis) => axis);
       const own = channels.get(name);
-      const kept = own && (own.axis < 0 ? own.axis + all.length : own.axis);
+      const kept = own && normalizeAxis(own.axis, all.length);
       const summed = tape.op('ReduceSum', [tape.op('Mul', [d, d]), b.ints(all.filter((axis) => axis !== kept))], { keepdims: 0 });
       const squares = own
         ? tape.op('ReduceSum', [tape.op('Mul', [summed, b.floats(b.fresh('hint_weights'), summed.shape, own.weights)]), b.ints([0])], {

@@ -15,7 +15,7 @@ import type { TrainingContext } from '../ops/operator';
 import type { Random } from '../random';
 import type { SampleLayout } from '../runtime/feeds';
 import { batchedInputs, layoutOf, withBatch } from './batched';
-import { emit, reshape } from './emit';
+import { emit, energyAlong, reshape } from './emit';
 import { emitFakeQuantized, type WeightQuantizer } from './fake-quantization';
 import { ancestors, logitsName } from './logits';
 import { emitLoss, type LossOptions, needsLabels, needsTargets, needsTeacher, ofValues } from './losses';
@@ -230,7 +230,7 @@ export function buildTrainingGraph(source: Model, options: TrainingGraphOptions)
   for (const [name, axis] of options.gradientEnergies ?? []) {
     const value = values.get(name);
     const gradient = value && tape.gradient(value);
-    if (gradient) observed.push({ name, ...energyAlong(b, gradient, axis) });
+    if (gradient) transformContext.observe(name, energyAlong(b, gradient, axis));
   }
 
   const slots = [...parameters.values()].map((p) => finishParameter(b, tape, p, learningRate, options, nodes));
@@ -257,15 +257,6 @@ export function buildTrainingGraph(source: Model, options: TrainingGraphOptions)
     observed,
     fed,
   };
-}
-
-/** Sum of squares over all axes but one (negative: from the end). */
-function energyAlong(b: GraphBuilder, value: Value, axis: number): { output: string; shape: readonly number[] } {
-  const { shape } = value;
-  const kept = axis < 0 ? axis + shape.length : axis;
-  const others = shape.map((_, i) => i).filter((i) => i !== kept);
-  const sum = emit(b, 'ReduceSum', [emit(b, 'Mul', [value, value], shape), b.ints(others)], [shape[kept]], { keepdims: 0 });
-  return { output: sum.name, shape: sum.shape };
 }
 
 /** Gradients that nobody asked for, and constants that were only read while building, are left out. */
